@@ -1,0 +1,11 @@
+// Package api is how one talks to a board: the interface that the owner and
+// every client share, the server on the board's unix socket, and the client.
+//
+// The process that holds a board's lock owns it and serves HTTP/1.1 with JSON
+// on a unix socket; every other process is its client. The server has two
+// doors. The board door is for the operator's own programs: the socket is
+// 0600 and the peer's uid is checked, and such a program names the principal
+// it acts for. The run door takes a run's token and acts as that run whatever
+// the request says. A third door, into the sandbox, is served by the run's
+// supervisor and lies elsewhere.
+package api

@@ -1,0 +1,46 @@
+// Package sandbox runs a program with no more of the host than it is given.
+// It knows commands and files, not tasks.
+//
+// A [Sandbox] is one backend behind a portable type; constructors live in the
+// driver packages (localbox, bwrapbox), and a [Registry] made by the caller
+// maps the names of a configuration to them. [Sandbox.Start] runs a [Spec] and
+// returns a [Session].
+//
+// # Never weaker than asked
+//
+// A backend declares what it enforces as [Capabilities]. What a profile
+// requires is compared by [Sandbox.Check] before any work is taken on, and
+// what a spec asks for again by Start; a difference is a [*GapError] naming
+// the backend and everything it lacks.
+//
+// # Life of a session
+//
+//	Start ──► running ──► main process ended ──► tree empty
+//	             │              ▲    Wait             ▲
+//	             │ Stop, Signal │                     │
+//	             └──────────────┴──── Kill, Close ────┘
+//
+// [Session.Wait] returns when the main process has ended. Its descendants may
+// live on: a program can leave a daemon behind. Only a nil error of
+// [Session.Kill] or [Session.Close] says that the whole tree is gone; an error
+// matching [ErrTreeAlive] says that it is not. Every session is closed by the
+// one who started it. When the context given to Start ends, the tree is
+// killed.
+//
+// # Supervising
+//
+// A process that starts sandboxes calls [Supervise] once, early. It makes
+// orphaned descendants children of this process, so that they can be found
+// and ended. Such a process starts nothing else that moves to a new session
+// of its own (setsid), because that is how descendants of a sandbox are told
+// from other children, and it never waits for "any child".
+//
+// What a supervisor's own sudden death does to its sessions depends on the
+// backend: bubblewrap's end with it, with localbox only the main process does.
+// [Marked] finds what is left.
+//
+// # What comes back
+//
+// Files a sandboxed program wrote are untrusted: they are opened only with
+// [OpenArtifact].
+package sandbox

@@ -1,0 +1,44 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrUnknown is matched by the error of Registry.Get for a name nobody has.
+var ErrUnknown = errors.New("unknown sandbox")
+
+// Registry is the list of backends a program offers, made explicitly by that
+// program. It does not change and is safe for concurrent use.
+type Registry struct {
+	boxes []*Sandbox
+}
+
+// NewRegistry makes a registry of the given backends, whose names differ.
+func NewRegistry(boxes ...*Sandbox) (*Registry, error) {
+	seen := make(map[string]bool)
+	for _, box := range boxes {
+		if seen[box.Name()] {
+			return nil, fmt.Errorf("two sandboxes are named %q", box.Name())
+		}
+		seen[box.Name()] = true
+	}
+	return &Registry{boxes: append([]*Sandbox(nil), boxes...)}, nil
+}
+
+// Get returns the backend with that name. The error matches ErrUnknown and
+// lists the known names.
+func (r *Registry) Get(name string) (*Sandbox, error) {
+	var known []string
+	for _, box := range r.boxes {
+		if box.Name() == name {
+			return box, nil
+		}
+		known = append(known, box.Name())
+	}
+	return nil, fmt.Errorf("%w %q (known: %s)", ErrUnknown, name, strings.Join(known, ", "))
+}
+
+// All returns the backends in the order given to NewRegistry.
+func (r *Registry) All() []*Sandbox { return append([]*Sandbox(nil), r.boxes...) }

@@ -1,0 +1,199 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hermesboard/hermes/sandbox/driver"
+)
+
+// The types a backend and its users share. See package driver for their fields.
+type (
+	Spec           = driver.Spec
+	Mount          = driver.Mount
+	Limits         = driver.Limits
+	Network        = driver.Network
+	Layout         = driver.Layout
+	Capabilities   = driver.Capabilities
+	ExitStatus     = driver.ExitStatus
+	Report         = driver.Report
+	TreeAliveError = driver.TreeAliveError
+)
+
+// The networks a spec can ask for; the zero value is none.
+const (
+	NoNetwork    = driver.NoNetwork
+	ProxyNetwork = driver.ProxyNetwork
+	FullNetwork  = driver.FullNetwork
+)
+
+// MarkVariable is the environment variable that carries a session's mark.
+const MarkVariable = "HERMES_MARK"
+
+// Sandbox is a backend. It is safe for concurrent use.
+type Sandbox struct {
+	drv driver.Driver
+}
+
+// New wraps a driver. It is called by the constructors of driver packages.
+func New(drv driver.Driver) *Sandbox { return &Sandbox{drv: drv} }
+
+// Name is the backend's name in configuration and messages.
+func (s *Sandbox) Name() string { return s.drv.Name() }
+
+// Capabilities is what the backend enforces, on a host where it works.
+func (s *Sandbox) Capabilities() Capabilities { return s.drv.Capabilities() }
+
+// Check compares what a profile requires with what the backend enforces.
+// The error is a *GapError.
+func (s *Sandbox) Check(required Capabilities) error {
+	if missing := required &^ s.drv.Capabilities(); missing != 0 {
+		return &GapError{Driver: s.drv.Name(), Missing: missing}
+	}
+	return nil
+}
+
+// Probe runs a trivial sandbox and reports whether the backend works on this
+// host and its isolation holds. It may take some milliseconds; keep the answer.
+func (s *Sandbox) Probe(ctx context.Context) Report { return s.drv.Probe(ctx) }
+
+// Layout says where the folders of spec are found inside, so that variables
+// and arguments can name them. It does no I/O.
+func (s *Sandbox) Layout(spec *Spec) Layout { return s.drv.Layout(spec) }
+
+// Start runs the program of spec. It returns a *GapError where the spec asks
+// for something the backend cannot enforce. That the program does not exist is
+// told by Start or, with some backends, by Session.Wait. When ctx ends, the
+// whole tree is killed. The caller closes the session. Spec is not kept.
+func (s *Sandbox) Start(ctx context.Context, spec *Spec) (*Session, error) {
+	own := *spec
+	if err := prepare(&own); err != nil {
+		return nil, fmt.Errorf("sandbox %s: %w", s.Name(), err)
+	}
+	if err := s.Check(Needs(&own)); err != nil {
+		return nil, err
+	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, fmt.Errorf("sandbox %s: start: %w", s.Name(), err)
+	}
+	drv, err := s.drv.Start(ctx, &own)
+	if err != nil {
+		return nil, fmt.Errorf("sandbox %s: start %s: %w", s.Name(), own.Argv[0], err)
+	}
+	return newSession(ctx, s.Name(), own.Mark, drv), nil
+}
+
+// Needs is the set of capabilities that a spec asks for.
+func Needs(spec *Spec) Capabilities {
+	var need Capabilities
+	switch spec.Network {
+	case NoNetwork:
+		need |= driver.NetworkNone
+	case ProxyNetwork:
+		need |= driver.NetworkProxy
+	default:
+		need |= driver.NetworkFull
+	}
+	if spec.SocketDir != "" {
+		need |= driver.Socket
+	}
+	for _, m := range spec.Mounts {
+		if m.Inside != "" && m.Inside != m.Host {
+			need |= driver.Files
+		}
+	}
+	l := spec.Limits
+	for _, limit := range []struct {
+		set  bool
+		need Capabilities
+	}{
+		{l.MemoryBytes != 0, driver.LimitMemory},
+		{l.MilliCPUs != 0, driver.LimitCPU},
+		{l.Processes != 0, driver.LimitProcesses},
+		{l.DiskBytes != 0, driver.LimitDisk},
+		{l.TmpBytes != 0, driver.LimitTmp},
+		{l.OpenFiles != 0, driver.LimitOpenFiles},
+		{l.FileBytes != 0, driver.LimitFileSize},
+	} {
+		if limit.set {
+			need |= limit.need
+		}
+	}
+	return need
+}
+
+// prepare checks a spec and fills in the mark.
+func prepare(spec *Spec) error {
+	if len(spec.Argv) == 0 || spec.Argv[0] == "" {
+		return specError("argv", "no program given")
+	}
+	for _, arg := range spec.Argv {
+		if strings.ContainsRune(arg, 0) {
+			return specError("argv", "contains a NUL byte")
+		}
+	}
+	if err := checkEnv(spec.Env); err != nil {
+		return err
+	}
+	if spec.Workspace == "" {
+		return specError("workspace", "not given")
+	}
+	paths := []struct{ field, path string }{
+		{"workspace", spec.Workspace}, {"inputs", spec.Inputs}, {"outputs", spec.Outputs},
+		{"socket folder", spec.SocketDir}, {"program", spec.Program}, {"dir", spec.Dir},
+	}
+	for _, m := range spec.Mounts {
+		if m.Host == "" {
+			return specError("mount", "no host path given")
+		}
+		paths = append(paths, struct{ field, path string }{"mount", m.Host}, struct{ field, path string }{"mount", m.Inside})
+	}
+	for _, p := range paths {
+		if p.path == "" {
+			continue
+		}
+		if !filepath.IsAbs(p.path) || filepath.Clean(p.path) != p.path || strings.ContainsRune(p.path, 0) {
+			return specError(p.field, fmt.Sprintf("%q is not a clean absolute path", p.path))
+		}
+	}
+	if !slices.Contains([]Network{NoNetwork, ProxyNetwork, FullNetwork}, spec.Network) {
+		return specError("network", fmt.Sprintf("%q is unknown", spec.Network))
+	}
+	l := spec.Limits
+	if min(l.MemoryBytes, int64(l.MilliCPUs), int64(l.Processes), l.DiskBytes, l.TmpBytes, int64(l.OpenFiles), l.FileBytes) < 0 {
+		return specError("limits", "negative")
+	}
+	if spec.Mark == "" {
+		spec.Mark = rand.Text()
+	}
+	if strings.ContainsFunc(spec.Mark, func(r rune) bool {
+		return !('0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z')
+	}) {
+		return specError("mark", "must be letters and digits")
+	}
+	return nil
+}
+
+// checkEnv never puts a value into its error: values may be secrets.
+func checkEnv(env []string) error {
+	seen := make(map[string]bool, len(env))
+	for i, entry := range env {
+		key, _, ok := strings.Cut(entry, "=")
+		switch {
+		case !ok || key == "":
+			return specError("env", fmt.Sprintf("entry %d is not KEY=value", i))
+		case strings.ContainsRune(entry, 0):
+			return specError("env", fmt.Sprintf("%q contains a NUL byte", key))
+		case key == "PWD" || key == MarkVariable:
+			return specError("env", key+" is set by the sandbox")
+		case seen[key]:
+			return specError("env", fmt.Sprintf("%q is given twice", key))
+		}
+		seen[key] = true
+	}
+	return nil
+}
