@@ -18,6 +18,8 @@ const (
 	CodeEdgeOpen       Code = "edge_open"            // a parent is not done with the verdict needed
 	CodeRunOpen        Code = "run_open"             // the task has a run that has not ended
 	CodePaused         Code = "paused"               // the board is paused
+	CodeAgentHeld      Code = "agent_held"           // the agent must not be started
+	CodeTooEarly       Code = "too_early"            // its time has not come
 	CodeNoArtifact     Code = "artifact_missing"     // a file named is not stored
 	CodeNoSuchCard     Code = "created_card_missing" // a card said to be created is not there or not by this run
 	CodeAlready        Code = "already"              // it is so already; nothing changed

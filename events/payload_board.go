@@ -15,7 +15,7 @@ type BoardAccepted struct {
 	Problem     string `json:"problem"`               // a code, for example "rolled_back"
 	MissingFrom uint64 `json:"missing_from,omitzero"` // first missing position
 	MissingTo   uint64 `json:"missing_to,omitzero"`   // last missing position
-	AnchorRoot  Digest `json:"anchor_root,omitzero"`  // root the anchor names at MissingTo
+	AnchorRoot  Digest `json:"anchor_root,omitzero"`  // root that the anchor names at the last missing position
 	FormerBoard string `json:"former_board,omitzero"` // identity before, for a restored or imported board
 }
 

@@ -70,16 +70,10 @@ func (d Digest) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, d[:
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (d *Digest) UnmarshalText(b []byte) error {
-	if len(b) != 2*len(d) {
-		return fmt.Errorf("%q is not a digest (want 64 hexadecimal digits)", b)
+	if !lowerHex(d[:], b) {
+		return fmt.Errorf("%q is not a digest (want 64 lower-case hexadecimal digits)", b)
 	}
-	for _, c := range b {
-		if c >= 'A' && c <= 'F' {
-			return fmt.Errorf("%q is not a digest (want lower case)", b)
-		}
-	}
-	_, err := hex.Decode(d[:], b)
-	return err
+	return nil
 }
 
 // Draft is an event that a rule has decided on and the writer has still to

@@ -1,12 +1,11 @@
 package events
 
-import "errors"
-
 // Descriptions of the record and of the payloads that make up most of a log.
 // The others go through their struct tags; a test holds that both ways agree.
 
-// walk describes a record's members; payload walks data in its place.
-func (r *Record) walk(w *wire, typ *Type, version *uint32, payload func(*wire)) {
+// walkHead describes a record's members before its payload, up to the name of
+// data; walkTail the ones after.
+func (r *Record) walkHead(w *wire, typ *Type, version *uint32) {
 	w.open()
 	whole(w, "seq", &r.Seq, required)
 	w.ulid("id", &r.ID)
@@ -21,9 +20,10 @@ func (r *Record) walk(w *wire, typ *Type, version *uint32, payload func(*wire)) 
 	}
 	w.ulid("cmd", &r.Cmd)
 	whole(w, "cause", &r.Cause, optional)
-	if w.field("data", false, required) {
-		payload(w)
-	}
+	w.field("data", false, required)
+}
+
+func (r *Record) walkTail(w *wire) {
 	w.digest("text", &r.Text, optional)
 	w.close()
 }
@@ -53,8 +53,6 @@ func (w *wire) typ(name string, v *Type) {
 	}
 	*v = k.name
 }
-
-var errNoWalk = errors.New("no walk for this payload")
 
 // writeHot writes a payload that is described here, or reports false.
 func writeHot(w *wire, payload Payload) bool {

@@ -39,7 +39,7 @@ type Card struct {
 	Attempts uint32          `json:"attempts,omitzero"`
 	Run      *RunRow         `json:"run,omitzero"` // the open run
 
-	TitleAt uint64 `json:"-"`
+	TitleAt, TitleWas uint64 `json:"-"` // TitleWas: used where the text at TitleAt has none
 }
 
 // Hold says why a task does not go on. Reason is a stable word; Start means
@@ -167,6 +167,8 @@ type Handoff struct {
 	Metadata  jsontext.Value `json:"metadata,omitzero"`
 	Artifacts []ArtifactRow  `json:"artifacts"`
 	Seq       uint64         `json:"seq"`
+
+	TitleAt, TitleWas uint64 `json:"-"`
 }
 
 // EventRow is one line of a task's history.
@@ -191,7 +193,7 @@ type InboxItem struct {
 	Blocks   []events.TaskID `json:"blocks,omitzero"` // the tasks it holds up
 	Settle   string          `json:"settle"`          // the command to type
 
-	TitleAt, TextAt uint64 `json:"-"`
+	TitleAt, TitleWas, TextAt uint64 `json:"-"`
 }
 
 // Stats counts a board.

@@ -15,6 +15,9 @@ type census struct {
 	parts    []int // topical words of each part
 }
 
+// censusWords bounds the different words counted: hostile text can be full of them.
+const censusWords = 1 << 20
+
 type langWord struct {
 	lang language
 	word string
@@ -93,6 +96,9 @@ func (c *census) add(d *document, part int) {
 func (c *census) word(lang language, w string) *wordCount {
 	key := langWord{lang, w}
 	wc := c.words[key]
+	if wc == nil && len(c.words) >= censusWords {
+		return &wordCount{}
+	}
 	if wc == nil {
 		key.word = strings.Clone(w) // w may be a part of a large text
 		wc = &wordCount{}
@@ -124,7 +130,7 @@ func (c *census) terms(topic string) []Term {
 			}
 		}
 		idf := math.Log(1 + (float64(c.passages-n)+0.5)/(float64(n)+0.5))
-		out = append(out, Term{w, round4(idf)})
+		out = append(out, Term{w, round4(math.Max(idf, 0.05))}) // a word of every passage still counts a little
 	}
 	return out
 }
@@ -143,7 +149,7 @@ func (c *census) central(k int) []Term {
 		spread := float64(s.files) / float64(c.files)
 		heads := 1 + 0.5*math.Log1p(float64(s.headings))
 		rare := math.Log(1 + float64(c.passages)/float64(s.passages))
-		return math.Sqrt(spread) * heads * math.Log1p(float64(s.n)) * math.Sqrt(rare)
+		return spread * heads * math.Log1p(float64(s.n)) * math.Sqrt(rare)
 	})
 }
 
@@ -178,14 +184,19 @@ func (c *census) aspects(part int, besides []Term) []string {
 
 // best returns the k words with the highest positive score.
 func (c *census) best(k int, score func(*stemCount) float64) []Term {
-	var out []Term
+	byWord := make(map[string]float64)
 	for _, s := range c.stems {
 		if s.wordN == 0 || len(s.word) < 3 || collectionWords[s.word] || strings.ContainsAny(s.word, "0123456789") {
 			continue
 		}
-		if v := round4(score(s)); v > 0 {
-			out = append(out, Term{s.word, v})
+		// Two languages may stem one word differently: the better score counts.
+		if v := round4(score(s)); v > byWord[s.word] {
+			byWord[s.word] = v
 		}
+	}
+	out := make([]Term, 0, len(byWord))
+	for w, v := range byWord {
+		out = append(out, Term{w, v})
 	}
 	sort.Slice(out, func(i, j int) bool {
 		if out[i].Weight != out[j].Weight {

@@ -61,8 +61,8 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("folder holds more than %d %s; choose a smaller one", e.Limit, e.What)
 }
 
-// Skip names a document that was left out, and why: too_large, binary, not_utf8, symlink, not_regular,
-// bad_name or unreadable.
+// Skip names a document that was left out, and why: too_large, binary, not_utf8, script, symlink,
+// not_regular, bad_name or unreadable.
 type Skip struct {
 	Path string `json:"path"`
 	Why  string `json:"why"`
@@ -75,16 +75,16 @@ type Corpus struct {
 	docs []*document // sorted by path
 }
 
-// document is one file's text, cut into lines.
+// document is one file's text. It is cut into lines only while it is read: many empty lines take far more room
+// than their text.
 type document struct {
-	path  string
-	size  int64
-	lines []string
-	lang  language
+	path string
+	text string
+	lang language
 }
 
-// Load reads the documents below fsys: .md .markdown .txt .rst .org .adoc and names without extension, in
-// UTF-8. Hidden files and folders and node_modules are passed over, symbolic links are not followed. A folder
+// Load reads the documents below fsys: .md .markdown .txt .rst .org .adoc and names without extension (but
+// for Makefile and the like), in UTF-8. Hidden files and folders and node_modules are passed over, symbolic links are not followed. A folder
 // beyond the limits is a *LimitError. The root being unreadable is an error; a single file being so is a Skip.
 func Load(fsys fs.FS, limits *Limits) (*Corpus, error) {
 	lim := limits.orDefault()
@@ -130,8 +130,7 @@ func Load(fsys fs.FS, limits *Limits) (*Corpus, error) {
 		if total += int64(len(text)); total > lim.TotalBytes {
 			return &LimitError{"bytes", lim.TotalBytes}
 		}
-		c.docs = append(c.docs, &document{path: p, size: int64(len(text)), lines: splitLines(text),
-			lang: languageOf(text[:min(len(text), languageBytes)])})
+		c.docs = append(c.docs, &document{path: p, text: text, lang: languageOf(text[:min(len(text), languageBytes)])})
 		return nil
 	})
 	if err != nil {
@@ -158,7 +157,7 @@ func (c *Corpus) Files() []string {
 func (c *Corpus) Bytes() int64 {
 	var n int64
 	for _, d := range c.docs {
-		n += d.size
+		n += int64(len(d.text))
 	}
 	return n
 }
@@ -177,12 +176,18 @@ func hiddenName(name string) bool {
 	return strings.HasPrefix(name, ".") || name == "node_modules"
 }
 
+// codeNames are files without extension that hold code or lists.
+var codeNames = set("makefile gnumakefile dockerfile containerfile vagrantfile jenkinsfile gemfile rakefile procfile " +
+	"brewfile justfile kconfig owners codeowners")
+
 func documentName(name string) bool {
 	if hiddenName(name) {
 		return false
 	}
 	switch strings.ToLower(path.Ext(name)) {
-	case "", ".md", ".markdown", ".txt", ".rst", ".org", ".adoc":
+	case "":
+		return !codeNames[strings.ToLower(name)]
+	case ".md", ".markdown", ".txt", ".rst", ".org", ".adoc":
 		return true
 	}
 	return false
@@ -215,6 +220,8 @@ func readText(fsys fs.FS, p string, limit int64) (text, why string) {
 		return "", "binary"
 	case !utf8.Valid(data):
 		return "", "not_utf8"
+	case bytes.HasPrefix(data, []byte("#!")):
+		return "", "script"
 	}
 	return string(data), ""
 }

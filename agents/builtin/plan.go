@@ -73,20 +73,20 @@ const topicRunes = 300
 
 // divide cuts docs into n runs of about equal size, none empty unless docs is.
 func divide(docs []*document, n int) [][]*document {
-	var total, sum int64
+	var total, sum int
 	for _, d := range docs {
-		total += d.size + 1
+		total += len(d.text) + 1
 	}
 	out := make([][]*document, n)
 	part := 0
 	for i, d := range docs {
-		middle := sum + (d.size+1)/2
+		middle := sum + (len(d.text)+1)/2
 		mustMove := len(docs)-i <= n-1-part // as many documents left as parts without any
-		if len(out[part]) > 0 && part < n-1 && (mustMove || middle*int64(n) >= total*int64(part+1)) {
+		if len(out[part]) > 0 && part < n-1 && (mustMove || middle*n >= total*(part+1)) {
 			part++
 		}
 		out[part] = append(out[part], d)
-		sum += d.size + 1
+		sum += len(d.text) + 1
 	}
 	return out
 }
@@ -113,10 +113,10 @@ func (t Task) body() string {
 	b.WriteString(":\n\n")
 	for i, f := range t.Files {
 		if i == nameFiles && len(t.Files) > nameFiles+1 {
-			fmt.Fprintf(&b, "- and %d more, to `%s`\n", len(t.Files)-i, strings.ReplaceAll(placePath(t.Files[len(t.Files)-1]), "`", "'"))
+			fmt.Fprintf(&b, "- and %d more, to %s\n", len(t.Files)-i, escape(placePath(t.Files[len(t.Files)-1])))
 			break
 		}
-		fmt.Fprintf(&b, "- %s\n", escape(placePath(f)))
+		fmt.Fprintf(&b, "- %s\n", escapeOpening(placePath(f)))
 	}
 	if len(t.Terms) > 0 {
 		fmt.Fprintf(&b, "\nLook for: %s.\n", escape(wordList(t.Terms)))

@@ -2,7 +2,9 @@ package builtin
 
 import (
 	"math"
+	"path"
 	"sort"
+	"strings"
 )
 
 // Parameters of BM25 as commonly used, and the weight of a term in the headings above a passage, which counts as
@@ -16,12 +18,15 @@ const (
 // How far each further consideration goes when notes are chosen.
 const (
 	leadBonus      = 1.15 // first passage below a heading
+	introBonus     = 1.4  // below a document's title, when the question is what is central
+	recordMalus    = 0.5  // in a change log or licence, when the question is what is central
 	redundancy     = 0.35 // for likeness to a note already taken
 	sameFile       = 0.06 // for each note taken from the same file
 	sameSection    = 0.10 // for each note taken from the same section
 	tooAlike       = 0.75 // never taken
 	worthTaking    = 0.22 // of the best score
 	poolSize       = 240  // passages whose sentences are looked at
+	keepFound      = 4096 // passages kept while reading, when there are many more
 	aspectStrength = 0.25 // weight of an aspect's word, of the mean weight
 )
 
@@ -95,6 +100,7 @@ type hit struct {
 // ranking gathers candidates from documents.
 type ranking struct {
 	q        *query
+	general  bool // the topic names nothing: what is central to the collection
 	found    []*candidate
 	passages int
 	words    int
@@ -129,7 +135,7 @@ func (r *ranking) add(d *document) {
 		})
 		r.passages++
 		r.words += c.words
-		if !asked {
+		if !asked || c.words < quoteWords {
 			return
 		}
 		for t, n := range counts {
@@ -142,12 +148,16 @@ func (r *ranking) add(d *document) {
 		}
 		r.found = append(r.found, c)
 	})
+	if len(r.found) > 4*keepFound {
+		r.found = append([]*candidate(nil), r.best(keepFound)...)
+	}
 }
 
-// best scores all candidates and returns the most promising, best first.
-func (r *ranking) best() []*candidate {
+// best scores all candidates and returns the n most promising, best first.
+func (r *ranking) best(n int) []*candidate {
 	mean := float64(r.words) / float64(max(1, r.passages))
 	for _, c := range r.found {
+		c.score = 0
 		norm := bm25K1 * (1 - bm25B + bm25B*float64(c.words)/math.Max(mean, 1))
 		for _, h := range c.hits {
 			c.score += float64(r.q.weights[h.term] * h.count * (bm25K1 + 1) / (h.count + norm))
@@ -155,10 +165,27 @@ func (r *ranking) best() []*candidate {
 		if c.p.lead {
 			c.score *= leadBonus
 		}
+		if r.general && len(c.p.section) <= 1 {
+			c.score *= introBonus
+		}
+		if r.general && records(c.p.doc.path) {
+			c.score *= recordMalus
+		}
 		c.score = round4(c.score)
 	}
 	sort.SliceStable(r.found, func(i, j int) bool { return r.found[i].score > r.found[j].score })
-	return r.found[:min(poolSize, len(r.found))]
+	return r.found[:min(n, len(r.found))]
+}
+
+// records reports whether a document by its name records changes or terms rather than describing something.
+func records(p string) bool {
+	name := strings.ToLower(path.Base(p))
+	for _, s := range []string{"change", "license", "licence", "history", "releases", "code_of_conduct"} {
+		if strings.HasPrefix(name, s) {
+			return true
+		}
+	}
+	return false
 }
 
 // choose takes up to n of the notes, best first, each next one for its score less its likeness to those taken.

@@ -36,8 +36,8 @@ func sentences(text string) []span {
 			stop := closers(text, i)
 			if stop < len(text) && text[stop] == ' ' && opensSentence(text[stop+1:]) && !(r == '.' && abbreviated(text[from:i-1])) {
 				end(stop)
-				i = from
 			}
+			i = stop // what closes a sentence was looked at: a long run of it is read once
 		}
 		if i < from {
 			i = from

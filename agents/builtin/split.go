@@ -55,6 +55,7 @@ func (p *passage) part(from, to int) *passage {
 // splitter cuts one document into passages.
 type splitter struct {
 	doc    *document
+	lines  []string
 	syntax syntax
 	emit   func(*passage)
 
@@ -70,11 +71,15 @@ type splitter struct {
 	codeFrom int  // with literal: indentation from which lines are code
 }
 
+func newSplitter(d *document, emit func(*passage)) *splitter {
+	return &splitter{doc: d, lines: splitLines(d.text), syntax: syntaxOf(d.path), emit: emit, fresh: true}
+}
+
 // split calls emit for each passage of d, in order. Headings, code, comments, front matter and markup lines are
 // no passages; headings become the section of what follows them.
 func split(d *document, emit func(*passage)) {
-	s := &splitter{doc: d, syntax: syntaxOf(d.path), emit: emit, fresh: true}
-	for i := s.frontMatter(); i < len(d.lines); {
+	s := newSplitter(d, emit)
+	for i := s.frontMatter(); i < len(s.lines); {
 		i = s.block(i)
 	}
 	s.flush()
@@ -82,8 +87,8 @@ func split(d *document, emit func(*passage)) {
 
 // title returns the first heading of d, or "".
 func (d *document) title() (title string) {
-	s := &splitter{doc: d, syntax: syntaxOf(d.path), emit: func(*passage) {}}
-	for i := s.frontMatter(); i < len(d.lines) && len(s.section) == 0; {
+	s := newSplitter(d, func(*passage) {})
+	for i := s.frontMatter(); i < len(s.lines) && len(s.section) == 0; {
 		i = s.block(i)
 	}
 	if len(s.section) > 0 {
@@ -94,7 +99,7 @@ func (d *document) title() (title string) {
 
 // frontMatter returns the index of the first line after a metadata header.
 func (s *splitter) frontMatter() int {
-	l := s.doc.lines
+	l := s.lines
 	if s.syntax != markdown || len(l) == 0 || l[0] != "---" && l[0] != "+++" {
 		return 0
 	}
@@ -111,7 +116,7 @@ func (s *splitter) frontMatter() int {
 
 // block handles the line at i and returns the index of the next line to look at.
 func (s *splitter) block(i int) int {
-	lines := s.doc.lines
+	lines := s.lines
 	line := lines[i]
 	trimmed := strings.TrimSpace(line)
 	if trimmed == "" {
@@ -196,7 +201,7 @@ func (s *splitter) isCode(line string) bool {
 
 // table handles the rows of a table that begins at line i.
 func (s *splitter) table(i int) (next int, ok bool) {
-	lines := s.doc.lines
+	lines := s.lines
 	drawn := func(l string) bool { l = strings.TrimSpace(l); return strings.HasPrefix(l, "|") || delimiterRow(l) }
 	isRow := drawn
 	if !drawn(lines[i]) {
@@ -238,7 +243,7 @@ func (s *splitter) heading(level int, title string) {
 	for n > 0 && s.levels[n-1] >= level {
 		n--
 	}
-	title = shorten(visible(plainText(title)), headingRunes)
+	title = shorten(visible(plainText(shorten(title, 3*headingRunes))), headingRunes)
 	if title == "" {
 		return
 	}
@@ -250,14 +255,14 @@ func (s *splitter) heading(level int, title string) {
 func (s *splitter) begin(k kind, i int, text string) {
 	s.cur = &passage{doc: s.doc, kind: k, section: s.section, text: collapse(text), starts: []int{0}, first: i + 1}
 	s.lastRaw = text
-	s.codeFrom = indentOf(s.doc.lines[i]) + 1
+	s.codeFrom = indentOf(s.lines[i]) + 1
 }
 
 // add appends a line to the block. A very long block is cut here, so that joining its lines stays cheap.
 func (s *splitter) add(line string) {
 	p := s.cur
 	text := collapse(line)
-	if len(p.text)+len(text) > 8*passageBytes {
+	if p.text == "" || len(p.text)+len(text) > 8*passageBytes { // an item's mark may stand alone on its line
 		s.flush()
 		s.begin(p.kind, p.first+len(p.starts)-1, line)
 		return

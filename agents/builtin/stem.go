@@ -63,7 +63,7 @@ var foldGerman = strings.NewReplacer("ä", "a", "ö", "o", "ü", "u", "ß", "ss"
 func stemGerman(w string) string {
 	w = foldGerman.Replace(w)
 	for _, end := range []string{"ern", "est", "em", "en", "er", "es", "st", "e", "n", "s", "t"} {
-		if base, ok := strings.CutSuffix(w, end); ok && len(base) >= 4 {
+		if base, ok := strings.CutSuffix(w, end); ok && len(base) >= 4 && !(end == "t" && base[len(base)-1] == 't') {
 			return base
 		}
 	}
@@ -106,7 +106,7 @@ var stopWords = set(`
 	toward two under unless until up upon us use used useful uses using usually very via want wants was way we well went
 	were what whatever when where whether which while who whole whom whose why will with within without would yes yet you
 	your yours yourself don doesn didn isn aren wasn won ll ve re able actually different example examples kind lot
-	simply sure bit right left really
+	simply sure bit right left http https www com org html
 	aber alle allem allen aller alles als also am an ander andere anderem anderen anderer anderes anders auch auf aus bei
 	beim bereits bin bis bist da dabei dadurch dafür dagegen daher damit danach dann daran darauf daraus darf das dass
 	davon dazu dein dem den denn der deren des dessen dich die dies diese diesem diesen dieser dieses dir doch dort du

@@ -31,26 +31,26 @@ type outPipe struct {
 	to   io.Writer
 }
 
-func openPipes(io Streams) (_ *pipes, err error) {
-	p := &pipes{stdin: io.Stdin, done: make(chan struct{})}
+func openPipes(streams Streams) (_ *pipes, err error) {
+	p := &pipes{stdin: streams.Stdin, done: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			p.closeChild()
 			p.abandon()
 		}
 	}()
-	if io.Stdin == nil {
+	if streams.Stdin == nil {
 		if p.child[0], err = os.Open(os.DevNull); err != nil {
 			return nil, err
 		}
 	} else if p.child[0], p.in, err = os.Pipe(); err != nil {
 		return nil, err
 	}
-	for i, w := range []interface{ Write([]byte) (int, error) }{io.Stdout, io.Stderr} {
+	for i, w := range []io.Writer{streams.Stdout, streams.Stderr} {
 		switch {
 		case w == nil:
 			p.child[1+i], err = os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-		case i == 1 && sameWriter(io.Stdout, io.Stderr):
+		case i == 1 && SameWriter(streams.Stdout, streams.Stderr):
 			p.child[2] = p.child[1]
 		default:
 			var from *os.File
@@ -65,7 +65,8 @@ func openPipes(io Streams) (_ *pipes, err error) {
 	return p, nil
 }
 
-func sameWriter(a, b io.Writer) bool {
+// SameWriter reports whether a and b are one writer, which then gets one pipe.
+func SameWriter(a, b io.Writer) bool {
 	return a != nil && b != nil && reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.TypeOf(a).Comparable() && a == b
 }
 
@@ -98,9 +99,9 @@ func (p *pipes) copy() {
 	var group sync.WaitGroup
 	for _, out := range p.outs {
 		group.Go(func() {
-			// A writer that refuses must not stop the program: what comes
-			// after its error is read and dropped.
-			if _, err := io.Copy(out.to, out.from); err != nil {
+			// Only Write is called, whatever else the writer's type can do. One
+			// that fails does not stop the program: the rest is dropped.
+			if _, err := io.Copy(struct{ io.Writer }{out.to}, struct{ io.Reader }{out.from}); err != nil {
 				io.Copy(io.Discard, out.from)
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 
@@ -169,8 +170,38 @@ func Signal(stat Stat, sig unix.Signal) error {
 	return nil
 }
 
-// ReapOrphan removes the zombie of a process that became a child of this one.
-// It does nothing for any other process.
-func ReapOrphan(pid int) {
-	retryEINTR(func() (int, error) { return unix.Wait4(pid, nil, unix.WNOHANG, nil) })
+// Reap removes the zombie of a process that became a child of this one, and
+// reports whether it did.
+func (h *Handle) Reap() bool {
+	_, err := retryEINTR(func() (int, error) {
+		return 0, unix.Waitid(unix.P_PIDFD, h.fd, nil, unix.WEXITED|unix.WNOHANG, nil)
+	})
+	return err == nil
+}
+
+// ReapOrphan is Reap for the process that stat was read of. It reports whether
+// the process is gone.
+func ReapOrphan(stat Stat) bool {
+	h, err := Open(stat)
+	if err != nil {
+		return gone(err)
+	}
+	defer h.Close()
+	h.Reap()
+	_, err = ReadStat(stat.PID)
+	return gone(err)
+}
+
+// ReapThreads reaps dead threads of a process that made this one their tracer:
+// until a tracer does so, the process does not end.
+func ReapThreads(pid int) {
+	names, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+	if err != nil {
+		return
+	}
+	for _, name := range names {
+		if tid, err := strconv.Atoi(filepath.Base(name)); err == nil && tid != pid {
+			retryEINTR(func() (int, error) { return unix.Wait4(tid, nil, unix.WNOHANG|unix.WALL, nil) })
+		}
+	}
 }

@@ -117,7 +117,7 @@ func forkLocked(c *Command, attr *syscall.ProcAttr, limits map[int]uint64) (Main
 	}
 	if err != nil {
 		unix.Kill(pid, unix.SIGKILL)
-		reap(main)
+		wait4(pid)
 		return Main{}, err
 	}
 	return main, nil
@@ -161,19 +161,26 @@ func limit(pid int, limits map[int]uint64) error {
 
 // waitKeeping blocks until the process has ended, and leaves it a zombie.
 func waitKeeping(main Main) driver.ExitStatus {
-	var info unix.Siginfo
-	_, err := retryEINTR(func() (int, error) {
-		return 0, unix.Waitid(unix.P_PID, main.PID, &info, unix.WEXITED|unix.WNOWAIT, nil)
-	})
-	if err != nil { // somebody else reaped it: how it ended is not known
-		return driver.ExitStatus{Code: -1}
+	const exited, killed, dumped = 1, 2, 3 // CLD_EXITED and so on
+	for {
+		var info unix.Siginfo
+		_, err := retryEINTR(func() (int, error) {
+			return 0, unix.Waitid(unix.P_PID, main.PID, &info, unix.WEXITED|unix.WNOWAIT, nil)
+		})
+		if err != nil { // somebody else reaped it: how it ended is not known
+			return driver.ExitStatus{Code: -1}
+		}
+		status := siginfoStatus(&info)
+		switch info.Code {
+		case exited:
+			return driver.ExitStatus{Code: status}
+		case killed, dumped:
+			return driver.ExitStatus{Code: 128 + status, Signal: syscall.Signal(status)}
+		}
+		// It made this process its tracer and stopped. It has not ended, and
+		// nobody here will ever continue it.
+		unix.Kill(main.PID, unix.SIGKILL)
 	}
-	status := siginfoStatus(&info)
-	const exited = 1 // CLD_EXITED; otherwise killed or dumped
-	if info.Code == exited {
-		return driver.ExitStatus{Code: status}
-	}
-	return driver.ExitStatus{Code: 128 + status, Signal: syscall.Signal(status)}
 }
 
 // siginfoStatus reads si_status of a SIGCHLD siginfo_t, which x/sys keeps
@@ -186,8 +193,14 @@ func siginfoStatus(info *unix.Siginfo) int {
 
 // reap removes an ended process and forgets it.
 func reap(main Main) {
-	retryEINTR(func() (int, error) { return unix.Wait4(main.PID, nil, 0, nil) })
+	table.Lock()
+	defer table.Unlock()
+	wait4(main.PID)
 	delete(table.mains, main.PID)
+}
+
+func wait4(pid int) {
+	retryEINTR(func() (int, error) { return unix.Wait4(pid, nil, 0, nil) })
 }
 
 func retryEINTR(f func() (int, error)) (int, error) {

@@ -1,0 +1,9 @@
+// Package start puts the supervisor of a run into the world and can tell, also
+// after a restart, whether anything of a run is still alive.
+//
+// A supervisor is a process in a session of its own. It is told over a
+// socketpair which run it serves and is handed the host slot it occupies; it
+// starts nothing before it gets one more byte, which is sent only after the
+// run's start is on record. One idle supervisor is kept ready, so that a start
+// costs a message and not a process.
+package start

@@ -1,0 +1,13 @@
+// Package supervise is the small process that runs one attempt at a task: it
+// opens the sandbox, starts the agent, serves the worker socket to it, keeps
+// its output, renews the run's term, enforces its limits and reports its end.
+//
+// It outlives the gateway that started it. A verdict is on disk before it is
+// acknowledged to the agent; the end is reported only when the sandbox's
+// process tree is proven gone, and is reported again until the board has it.
+//
+//	wait for one byte ──► prepare folders ──► sandbox ──► agent ends or is stopped
+//	      │ end of file                                        │
+//	      ▼                                                    ▼
+//	nothing ran                              tree proven gone ──► EndRun
+package supervise

@@ -1,0 +1,85 @@
+package supervise
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/hermesboard/hermes/sandbox"
+	"github.com/hermesboard/hermes/sandbox/driver"
+)
+
+// socketName is the worker socket in the folder that is shown inside.
+const socketName = "worker.sock"
+
+const (
+	insideState   = "/state"
+	insideSources = "/sources"
+)
+
+// launch says what to start: the agent's runtime in the sandbox's terms.
+func (r *run) launch(box *sandbox.Sandbox, f folders) (*sandbox.Spec, error) {
+	agent, a := r.spec.Agent, r.spec.Assignment
+	spec := &sandbox.Spec{
+		Mark: r.spec.Mark, Workspace: f.workspace, Inputs: f.inputs, Outputs: f.outputs,
+		SocketDir: r.spec.SocketDir, Program: r.spec.Program, Stdout: r.out, Stderr: r.out,
+	}
+	isolated := box.Capabilities().Has(driver.Files)
+	if !isolated || agent.Terminal.Network == "full" {
+		spec.Network = sandbox.FullNetwork
+	}
+	state, sources := f.state, agent.Runtime.Sources
+	mount := func(host, inside string, writable bool) string {
+		m := sandbox.Mount{Host: host, Inside: inside, Writable: writable}
+		if !isolated {
+			m.Inside = host
+		}
+		spec.Mounts = append(spec.Mounts, m)
+		return m.Inside
+	}
+	state = mount(state, insideState, true)
+	if sources != "" {
+		sources = mount(sources, insideSources, false)
+	}
+	for _, m := range agent.Terminal.Mounts {
+		mount(m, m, false)
+	}
+
+	in := box.Layout(spec)
+	socket := path.Join(in.SocketDir, socketName)
+	env := map[string]string{
+		"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": state, "LANG": "C.UTF-8", "TMPDIR": "/tmp",
+		"HERMES_BOARD": a.Slug, "HERMES_TASK": a.Run.Task.String(), "HERMES_RUN": a.Run.String(), "HERMES_TENANT": a.Tenant,
+		"HERMES_WORKSPACE": in.Workspace, "HERMES_INPUTS": in.Inputs, "HERMES_OUTPUTS": in.Outputs,
+		"HERMES_WORKER_SOCKET": socket, "HERMES_STATE": state, "HERMES_SOURCES": sources, "HERMES_BIN": in.Program,
+		"HERMES_MODEL": a.Model,
+	}
+	for _, pass := range r.spec.Env {
+		k, v, _ := strings.Cut(pass, "=")
+		env[k] = v
+	}
+	for k, v := range agent.Terminal.Set {
+		env[k] = v
+	}
+	for k, v := range env {
+		if v != "" {
+			spec.Env = append(spec.Env, k+"="+v)
+		}
+	}
+	slices.Sort(spec.Env)
+
+	switch agent.Runtime.Kind {
+	case "builtin":
+		spec.Argv = []string{in.Program, "worker", "builtin", agent.Runtime.Name}
+	case "command":
+		replace := strings.NewReplacer("{workspace}", in.Workspace, "{inputs}", in.Inputs, "{outputs}", in.Outputs,
+			"{task}", a.Run.Task.String(), "{run}", a.Run.String(), "{board}", a.Slug, "{socket}", socket, "{hermes}", in.Program)
+		for _, arg := range agent.Runtime.Command {
+			spec.Argv = append(spec.Argv, replace.Replace(arg))
+		}
+	default:
+		return nil, fmt.Errorf("runtime %q is unknown", agent.Runtime.Kind)
+	}
+	return spec, nil
+}

@@ -1,0 +1,64 @@
+package supervise
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/hermesboard/hermes/agents"
+	"github.com/hermesboard/hermes/boards"
+	"github.com/hermesboard/hermes/events"
+)
+
+// SpecFile is the name of the spec in a run's folder.
+const SpecFile = "spec.json"
+
+// Spec is all a supervisor is told. It holds the run's token in plain text, so
+// its file is 0600 and never mounted.
+type Spec struct {
+	Assignment boards.Assignment `json:"assignment"`
+	Agent      agents.Agent      `json:"agent"`
+	Token      string            `json:"token"`
+	Home       string            `json:"home"`
+	BoardDir   string            `json:"board_dir"`  // boards/<slug>
+	SocketDir  string            `json:"socket_dir"` // for the worker socket; short, 0700
+	Program    string            `json:"program"`    // the hermes binary
+	Mark       string            `json:"mark"`       // marks the processes of this run
+	Env        []string          `json:"env"`        // the host's variables the agent may see, KEY=value
+}
+
+// Dir is the run's folder.
+func (s Spec) Dir() string { return RunDir(s.BoardDir, s.Assignment.Run) }
+
+// RunDir is the folder of a run.
+func RunDir(boardDir string, run events.RunID) string {
+	return filepath.Join(boardDir, "runs", run.String())
+}
+
+// Write puts the spec into the run's folder, durably enough for a process that
+// is about to read it.
+func (s Spec) Write() error {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("run %s: %w", s.Assignment.Run, err)
+	}
+	if err := os.MkdirAll(s.Dir(), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(s.Dir(), SpecFile), b, 0o600)
+}
+
+// ReadSpec reads the spec in a run's folder.
+func ReadSpec(dir string) (Spec, error) {
+	var s Spec
+	b, err := os.ReadFile(filepath.Join(dir, SpecFile))
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(b, &s); err != nil {
+		return s, fmt.Errorf("%s: %w", filepath.Join(dir, SpecFile), err)
+	}
+	return s, nil
+}

@@ -1,0 +1,83 @@
+package owner
+
+import (
+	"bufio"
+	"crypto/rand"
+	"io"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/hermesboard/hermes/boards"
+	"github.com/hermesboard/hermes/events"
+)
+
+// stamper makes records of drafts. One goroutine.
+type stamper struct {
+	random  io.Reader // buffered: one system call for many salts
+	entropy *ulid.MonotonicEntropy
+	last    events.Time // of the last record
+}
+
+func newStamper(last events.Time) *stamper {
+	random := bufio.NewReaderSize(rand.Reader, 4<<10)
+	return &stamper{random: random, entropy: ulid.Monotonic(random, 0), last: last}
+}
+
+// now returns the instant of a command, never before that of an earlier one.
+func (s *stamper) now() events.Time {
+	s.last = max(s.last, events.TimeOf(time.Now()))
+	return s.last
+}
+
+// stamp gives the drafts of a command their places after position head, and
+// their bytes.
+func (s *stamper) stamp(drafts []events.Draft, by events.Actor, id events.CommandID, head uint64, now events.Time) ([]events.Record, []events.Encoded, error) {
+	records := make([]events.Record, len(drafts))
+	encoded := make([]events.Encoded, len(drafts))
+	for i, d := range drafts {
+		eventID, err := ulid.New(uint64(now/1000), s.entropy)
+		if err != nil {
+			return nil, nil, err
+		}
+		r := events.Record{
+			Seq: head + 1 + uint64(i), ID: eventID, Time: now,
+			Task: d.Task, Run: d.Run, Tenant: d.Tenant,
+			Actor: by, Cmd: id, Cause: d.Cause, Data: d.Data,
+		}
+		if d.After > 0 {
+			r.Cause = head + uint64(d.After)
+		}
+		encoded[i].Task = d.Task
+		if d.Text != nil {
+			text := events.Text{Fields: *d.Text}
+			if _, err := io.ReadFull(s.random, text.Salt[:]); err != nil {
+				return nil, nil, err
+			}
+			if encoded[i].Text, err = events.EncodeText(text); err != nil {
+				return nil, nil, err
+			}
+			r.Text = events.DigestOf(encoded[i].Text)
+		}
+		if encoded[i].Record, err = events.Encode(r); err != nil {
+			return nil, nil, err
+		}
+		records[i] = r
+	}
+	return records, encoded, nil
+}
+
+// NewCommandID returns a new command id. Safe for concurrent use.
+func NewCommandID() events.CommandID { return ulid.MustNew(ulid.Now(), rand.Reader) }
+
+// checkOf sums up a command, to tell a repeat from another command under the
+// same id. By which way it came does not count: a repeat may come by another.
+func checkOf(by boards.Principal, c boards.Command) (events.Check, error) {
+	content, err := boards.EncodeCommand(c)
+	if err != nil {
+		return events.Check{}, err
+	}
+	named := append(append(append(make([]byte, 0, len(content)+64), c.CommandName()...), 0), content...)
+	named = append(append(named, 0), by.Run.String()...)
+	return events.CheckOf(events.Actor{Kind: by.Actor.Kind, Name: by.Actor.Name}, named), nil
+}

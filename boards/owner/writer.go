@@ -1,0 +1,275 @@
+package owner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/hermesboard/hermes/boards"
+	"github.com/hermesboard/hermes/events"
+)
+
+// Bounds of one group commit.
+const (
+	queueLength   = 256
+	maxBatch      = 1024
+	maxBatchBytes = 4 << 20
+	maxYields     = 200
+	maxAttempts   = 3 // at a batch that the log refuses without a word it knows
+)
+
+// writer decides and appends. All of it belongs to one goroutine.
+type writer struct {
+	o      *Owner
+	rules  *boards.State // runs ahead of the disk within a batch
+	head   events.Head   // committed
+	stamp  *stamper
+	recent recent
+	last   int        // commands in the last batch
+	rest   []*pending // taken from the queue, to be decided next
+	same   map[events.CommandID]*outcome
+	stale  bool // rules may not be what the log says
+	fails  int  // refused appends in a row
+}
+
+// outcome is what became of a command, to be told once the batch is durable.
+type outcome struct {
+	p       *pending
+	records []events.Record
+	encoded []events.Encoded
+	result  boards.Result // if there are no records
+	err     error
+	first   *outcome // the same command earlier in the batch
+}
+
+// run serves the queue until ctx ends, then finishes what waits in it. It
+// returns why the board is lost, if it is.
+func (w *writer) run(ctx context.Context) error {
+	for {
+		if len(w.rest) == 0 {
+			select {
+			case p := <-w.o.queue:
+				w.rest = append(w.rest, p)
+			case errand := <-w.o.errands:
+				if err := errand(ctx, w); err != nil {
+					return err
+				}
+				continue
+			case <-ctx.Done():
+				select {
+				case p := <-w.o.queue:
+					w.rest = append(w.rest, p)
+				default:
+					return w.commit(ctx, nil) // offsets
+				}
+			}
+		}
+		if err := w.commit(ctx, w.collect()); err != nil {
+			return err
+		}
+	}
+}
+
+// collect takes all that waits. While fewer wait than were in the last batch
+// it yields: their senders have just been answered and are about to send again.
+func (w *writer) collect() []*pending {
+	batch := w.rest
+	w.rest = nil
+	for yields := 0; ; yields++ {
+		for more := true; more && len(batch) < maxBatch; {
+			select {
+			case p := <-w.o.queue:
+				batch = append(batch, p)
+			default:
+				more = false
+			}
+		}
+		if len(batch) >= w.last || yields == maxYields {
+			w.last = len(batch)
+			return batch
+		}
+		runtime.Gosched()
+	}
+}
+
+// commit decides a batch, makes it durable and tells everybody. What could not
+// be decided yet is left in w.rest. An error means that the board is lost.
+func (w *writer) commit(ctx context.Context, batch []*pending) error {
+	outcomes, err := w.decide(ctx, batch)
+	if err != nil {
+		return w.freeze(ctx, err, false, batch)
+	}
+	commits := make([]events.Commit, 0, len(outcomes)+1)
+	for _, out := range outcomes {
+		if len(out.records) > 0 {
+			commits = append(commits, events.Commit{ID: out.p.id, Check: out.p.check, Records: out.encoded})
+		}
+	}
+	offsets := w.o.offsets.waiting()
+	if len(offsets) > 0 {
+		commits = append(commits, events.Commit{Offsets: offsets})
+	}
+	if len(commits) > 0 {
+		head, err := w.o.store.Log().Append(context.WithoutCancel(ctx), w.head.Seq, commits)
+		switch {
+		case err == nil:
+			w.fails = 0
+			w.publish(head, outcomes)
+			w.o.offsets.saved(offsets)
+		case errors.Is(err, events.ErrFull):
+			return w.full(ctx, err, outcomes)
+		default:
+			return w.freeze(ctx, err, errors.Is(err, events.ErrUnknownCommit), w.waiting(outcomes))
+		}
+	}
+	for _, out := range outcomes {
+		out.tell()
+	}
+	if w.stale {
+		return w.refold(ctx)
+	}
+	return nil
+}
+
+// waiting returns the commands of a batch that failed and those left over.
+func (w *writer) waiting(outcomes []*outcome) []*pending {
+	list := make([]*pending, 0, len(outcomes)+len(w.rest))
+	for _, out := range outcomes {
+		list = append(list, out.p)
+	}
+	list = append(list, w.rest...)
+	w.rest = nil
+	return list
+}
+
+// decide decides one command after the other, each against what the ones
+// before it will have made. An error is the log's.
+func (w *writer) decide(ctx context.Context, batch []*pending) ([]*outcome, error) {
+	clear(w.same)
+	outcomes := make([]*outcome, 0, len(batch))
+	size := 0
+	for i, p := range batch {
+		if w.stale || size > maxBatchBytes {
+			w.rest = append(w.rest, batch[i:]...)
+			break
+		}
+		out := &outcome{p: p}
+		outcomes = append(outcomes, out)
+		if first, ok := w.same[p.id]; ok {
+			out.first = first
+			continue
+		}
+		entry, found, err := w.lookup(p)
+		if err != nil {
+			w.rest = nil
+			return nil, err
+		}
+		if found {
+			out.result, out.err = w.o.recall(ctx, entry, p.check)
+			continue
+		}
+		out.records, out.encoded, out.err = w.rule(p)
+		if len(out.records) > 0 {
+			w.same[p.id] = out
+			for _, e := range out.encoded {
+				size += len(e.Record) + len(e.Text)
+			}
+		}
+	}
+	return outcomes, nil
+}
+
+// lookup finds a command that was committed after its sender had looked.
+func (w *writer) lookup(p *pending) (events.CommandEntry, bool, error) {
+	if entry, sure := w.recent.find(p.id, p.seen); sure {
+		return entry, entry.Count > 0, nil
+	}
+	return w.o.store.Log().Command(p.id)
+}
+
+// rule decides a command and folds its events into the rule state. A rule
+// that panics refuses its command; the state is then not to be trusted.
+func (w *writer) rule(p *pending) (records []events.Record, encoded []events.Encoded, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			w.stale = true
+			w.o.warn(fmt.Errorf("%s %s: panic: %v\n%s", p.c.CommandName(), p.id, v, debug.Stack()))
+			records, encoded = nil, nil
+			err = &boards.Rejection{Code: boards.CodeInternal, Task: taskOf(p.c), Detail: "the rule for " + p.c.CommandName() + " broke; nothing was written"}
+		}
+	}()
+	now := w.stamp.now()
+	drafts, err := w.o.decide(w.rules, p.c, boards.Env{Now: now, By: p.by})
+	if err != nil || len(drafts) == 0 {
+		return nil, nil, err
+	}
+	records, encoded, err = w.stamp.stamp(drafts, p.by.Actor, p.id, w.rules.Head(), now)
+	switch {
+	case errors.Is(err, events.ErrTooLarge):
+		return nil, nil, &boards.Rejection{Code: boards.CodeBadCommand, Task: taskOf(p.c), Detail: err.Error(), Hint: "hermes kanban attach"}
+	case err != nil:
+		return nil, nil, &boards.Rejection{Code: boards.CodeInternal, Task: taskOf(p.c), Detail: err.Error()}
+	}
+	for i := range records {
+		w.rules.Evolve(&records[i])
+	}
+	return records, encoded, nil
+}
+
+// publish shows a committed batch to everybody but the senders.
+func (w *writer) publish(head events.Head, outcomes []*outcome) {
+	w.head = head
+	o := w.o
+	o.mu.Lock()
+	for _, out := range outcomes {
+		for i := range out.records {
+			o.ended.note(o.view, &out.records[i])
+			o.view.Apply(&out.records[i])
+		}
+	}
+	o.head = head
+	o.mu.Unlock()
+	o.seq.Store(head.Seq)
+	for _, out := range outcomes {
+		if n := len(out.records); n > 0 {
+			w.recent.add(out.p.id, events.CommandEntry{First: out.records[0].Seq, Count: n, Check: out.p.check})
+		}
+	}
+	o.wakes.ring()
+}
+
+// tell answers the sender.
+func (out *outcome) tell() {
+	switch {
+	case out.err != nil:
+		out.p.reply(boards.Result{}, out.err)
+	case out.first != nil && out.first.p.check != out.p.check:
+		out.p.reply(boards.Result{}, mismatch())
+	case out.first != nil:
+		result := boards.ResultOf(out.first.records)
+		result.Repeat = true
+		out.p.reply(result, nil)
+	case len(out.records) > 0:
+		out.p.reply(boards.ResultOf(out.records), nil)
+	default:
+		out.p.reply(out.result, nil)
+	}
+}
+
+// refold makes the rule state anew from the log.
+func (w *writer) refold(ctx context.Context) error {
+	rules := loadRules(w.o.store)
+	if rules.Head() > w.head.Seq {
+		rules = boards.NewState()
+	}
+	err := fold(context.WithoutCancel(ctx), w.o.store.Log(), rules.Head()+1, w.head.Seq, rules.Evolve)
+	if err != nil {
+		waiting := w.rest
+		w.rest = nil
+		return w.freeze(ctx, err, false, waiting)
+	}
+	w.rules, w.stale = rules, false
+	return nil
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/hermesboard/hermes/agents"
+	"github.com/hermesboard/hermes/agents/start"
+	"github.com/hermesboard/hermes/boards"
+	"github.com/hermesboard/hermes/boards/owner"
+	"github.com/hermesboard/hermes/boards/registry"
+	"github.com/hermesboard/hermes/dispatcher"
+	"github.com/hermesboard/hermes/events"
+	"github.com/hermesboard/hermes/projections"
+)
+
+// This file joins the dispatcher to the agents: neither knows the other.
+
+// hostSlots is how many runs a host of this size bears at once: one a core and
+// one for each 512 MiB, at most four.
+func hostSlots() int32 {
+	n := min(4, runtime.NumCPU())
+	if mb := memoryMiB(); mb > 0 {
+		n = min(n, mb/512)
+	}
+	return int32(max(1, n))
+}
+
+// roster answers the dispatcher's questions about agents from memory; what it
+// remembers is looked up anew after a second.
+type roster struct {
+	agents *start.Roster
+
+	mu    sync.Mutex
+	known map[string]remembered
+}
+
+type remembered struct {
+	agent dispatcher.Agent
+	until time.Time
+}
+
+func (r *roster) Agent(name string) dispatcher.Agent {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if k, ok := r.known[name]; ok && time.Now().Before(k.until) {
+		return k.agent
+	}
+	if r.known == nil {
+		r.known = make(map[string]remembered)
+	}
+	a := r.ask(name)
+	r.known[name] = remembered{a, time.Now().Add(time.Second)}
+	return a
+}
+
+func (r *roster) ask(name string) dispatcher.Agent {
+	a, err := r.agents.Agent(context.Background(), name)
+	var p *agents.Problem
+	if errors.As(err, &p) {
+		return dispatcher.Agent{Problem: p.Code, Detail: p.Detail, Fix: "hermes sandbox list"}
+	} else if err != nil {
+		return dispatcher.Agent{Problem: "agent_config", Detail: err.Error()}
+	}
+	return dispatcher.Agent{Role: a.EventRole(), Backend: a.Terminal.Backend, Runtime: a.Runtime.Kind, Model: a.Runtime.Model}
+}
+
+func newRoster(profile, backend string) (*roster, error) {
+	boxes, err := sandboxes()
+	if err != nil {
+		return nil, err
+	}
+	if backend == "" {
+		backend = "bubblewrap"
+	}
+	return &roster{agents: &start.Roster{Profile: profile, Default: backend, Sandboxes: boxes}}, nil
+}
+
+// starter makes package start's supervisors the dispatcher's.
+type starter struct{ *start.Starter }
+
+func (s starter) Start(ctx context.Context, a boards.Assignment, token string, slot *os.File) (dispatcher.Supervisor, error) {
+	p, err := s.Starter.Start(ctx, a, token, slot)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (s starter) Look(_ context.Context, r dispatcher.Ref) (dispatcher.Life, error) {
+	alive, err := start.Alive(r.Board, r.Run, r.Started)
+	if err != nil || alive {
+		return dispatcher.Living, err
+	}
+	return dispatcher.Gone, nil
+}
+
+func (s starter) Stop(ctx context.Context, r dispatcher.Ref, grace time.Duration) error {
+	return start.Stop(ctx, r.Board, r.Run, r.Started, grace)
+}
+
+// ownerOptions are those of a process that holds a board for one call: it
+// explains holds without a dispatcher.
+func (x *call) ownerOptions(home *registry.Home) owner.Options {
+	explain := sync.OnceValue(func() func(*projections.View, events.TaskID, events.Time) projections.Why {
+		profile, err := x.profileDir(home)
+		if err != nil {
+			profile = home.Dir()
+		}
+		slots, err := dispatcher.OpenSlots(home.SlotsDir(), int(hostSlots()))
+		if err != nil {
+			slots = nil
+		}
+		return dispatcher.Absent(configured(profile), slots)
+	})
+	return owner.Options{Version: version(), Explain: func(v *projections.View, t events.TaskID, now events.Time) projections.Why {
+		return explain()(v, t, now)
+	}}
+}
+
+// configured is the folder of a profile, as far as configuration alone can
+// tell whether an agent can be started: nothing is probed.
+type configured string
+
+func (dir configured) Agent(name string) dispatcher.Agent {
+	a, err := agents.Load(string(dir), name)
+	var p *agents.Problem
+	if errors.As(err, &p) {
+		return dispatcher.Agent{Problem: p.Code, Detail: p.Detail}
+	}
+	return dispatcher.Agent{Role: a.EventRole(), Backend: a.Terminal.Backend, Runtime: a.Runtime.Kind, Model: a.Runtime.Model}
+}

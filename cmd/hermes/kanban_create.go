@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/hermesboard/hermes/agents/worker"
+	"github.com/hermesboard/hermes/boards"
+	"github.com/hermesboard/hermes/boards/api"
+	"github.com/hermesboard/hermes/boards/owner"
+	"github.com/hermesboard/hermes/events"
+	"github.com/hermesboard/hermes/projections"
+)
+
+func createVerb(env Env) *cli.Command {
+	return verb(env, "create,new,add", "TITLE", "create a task", `
+Examples:
+  hermes kanban create "Collect prices" --assignee researcher --body-file task.md
+  hermes kanban create "Write report" --assignee writer --parent t3 --parent t4:any
+  hermes kanban create "Idea" --triage
+  hermes kanban create "Nightly scan" --at 22:00 --idempotency-key scan-2026-11-17
+
+A parent releases the task when it is done with verdict pass; with :any when it
+is done at all. The same idempotency key gives the same task, once.`,
+		[]cli.Flag{
+			str("body", "", "what is to be done"),
+			str("body-file", "", "read the body from a file; - is standard input"),
+			str("assignee", "a", "the agent that is to do it"),
+			list("parent", "", "wait for this task; again for several"),
+			str("tenant", "", "tenant: a filter inside the board, not a boundary"),
+			num("priority", "", "higher goes first (default 0)"),
+			str("workspace", "w", "scratch (default), dir:/path or repo:/path[@base]"),
+			str("branch", "", "repo: the branch to hand back"),
+			flag("triage", "", "a rough idea, not to be worked on yet"),
+			str("at", "", "not before this time"),
+			str("idempotency-key", "", "the same key creates one task only"),
+			str("max-runtime", "", "stop an attempt after so long (90s, 30m, 2h, 1d)"),
+			num("max-retries", "", "failures allowed before a person is asked"),
+			str("reviewer", "", "the agent that reviews it"),
+			list("skill", "", "a skill for the agent; again for several"),
+			str("model", "m", "the model to ask for"),
+			str("initial-status", "", "running (the usual way) or blocked"),
+			hidden(str("created-by", "", "")), hidden(str("provider", "", "")), hidden(str("project", "", "")),
+			hidden(str("completion-contract", "", "")), hidden(flag("goal", "", "")), hidden(num("goal-max-turns", "", "")),
+			hidden(str("session", "", "")),
+		}, runCreate)
+}
+
+// unsupported refuses flags of the Python system that would be a promise here.
+func (x *call) unsupported(why map[string]string) error {
+	for name, instead := range why {
+		if x.isSet(name) {
+			return &usageError{msg: "--" + name + " has no meaning here", hint: instead}
+		}
+	}
+	return nil
+}
+
+func runCreate(ctx context.Context, x *call) error {
+	a, err := x.args(1, 1, "a title (in quotes)")
+	if err != nil {
+		return err
+	}
+	if err := x.unsupported(map[string]string{
+		"goal": "let a reviewer judge the work: --reviewer AGENT", "goal-max-turns": "limit an attempt: --max-runtime 2h",
+		"completion-contract": "let a reviewer judge the work: --reviewer AGENT", "provider": "the model endpoint belongs to the agent's configuration",
+		"created-by": "who created a task is who ran the command; set HERMES_USER", "project": "name the repository: --workspace repo:/path",
+		"session": "tasks do not belong to chat sessions here",
+	}); err != nil {
+		return err
+	}
+	task, err := x.newTask(a[0])
+	if err != nil {
+		return err
+	}
+	b, err := x.boardToChange(ctx)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	info, err := b.Info(ctx)
+	if err != nil {
+		return err
+	}
+	id := owner.NewCommandID()
+	if key := x.str("idempotency-key"); key != "" {
+		id = events.ForeignCommandID(info.Board, "cli", key)
+	}
+	res, err := b.Do(ctx, x.principal(), id, boards.CreateTasks{Tasks: []boards.NewTask{task}})
+	if err != nil {
+		return err
+	}
+	return x.created(ctx, b, info, res.Tasks)
+}
+
+// newTask reads the flags of create.
+func (x *call) newTask(title string) (boards.NewTask, error) {
+	t := boards.NewTask{
+		Title: title, Body: x.str("body"), Assignee: x.str("assignee"), Reviewer: x.str("reviewer"), Tenant: x.tenant(),
+		Priority: int32(x.num("priority")), Triage: x.flag("triage"), Model: x.str("model"), Skills: x.list("skill"),
+		MaxRetries: uint32(max(x.num("max-retries"), 0)),
+	}
+	switch s := x.str("initial-status"); s {
+	case "", "running":
+	case "blocked":
+		t.Blocked = true
+	default:
+		return t, usagef("--initial-status %q is neither running nor blocked", s)
+	}
+	if file := x.str("body-file"); file != "" {
+		if t.Body != "" {
+			return t, usagef("--body and --body-file exclude each other")
+		}
+		body, err := x.readFile(file, 200<<10)
+		if err != nil {
+			return t, err
+		}
+		t.Body = body
+	}
+	for _, p := range x.list("parent") {
+		parent, err := x.parseParent(p)
+		if err != nil {
+			return t, err
+		}
+		t.Parents = append(t.Parents, parent)
+	}
+	ws, err := worker.ParseWorkspace(x.absWorkspace(x.str("workspace")))
+	if err != nil {
+		return t, usagef("%v", err)
+	}
+	if ws.Branch = x.str("branch"); ws.Branch != "" && ws.Kind != events.Repo {
+		return t, usagef("--branch goes with --workspace repo:/path only")
+	}
+	t.Workspace = ws
+	if at := x.str("at"); at != "" {
+		if t.StartAt, err = parseWhen(at, time.Now(), 1); err != nil {
+			return t, err
+		}
+	}
+	if d := x.str("max-runtime"); d != "" {
+		long, err := parseDuration(d)
+		if err != nil {
+			return t, err
+		}
+		t.MaxRuntimeMS = long.Milliseconds()
+	}
+	return t, nil
+}
+
+func (x *call) tenant() string {
+	if t := x.str("tenant"); t != "" || x.isSet("tenant") {
+		return t
+	}
+	return x.getenv("TENANT")
+}
+
+// absWorkspace lets a person write dir:. and means the folder they are in.
+func (x *call) absWorkspace(s string) string {
+	kind, path, ok := strings.Cut(s, ":")
+	if !ok || path == "" || filepath.IsAbs(path) {
+		return s
+	}
+	return kind + ":" + filepath.Join(x.Dir, path)
+}
+
+func (x *call) parseParent(s string) (boards.Parent, error) {
+	id, needs, ok := strings.Cut(s, ":")
+	ids, err := x.taskIDs([]string{id})
+	if err != nil {
+		return boards.Parent{}, err
+	}
+	p := boards.Parent{Task: ids[0], Needs: events.NeedsPass}
+	if ok {
+		if err := p.Needs.UnmarshalText([]byte(needs)); err != nil {
+			return p, usagef("%v", err)
+		}
+	}
+	return p, nil
+}
+
+// readFile reads a text of bounded size; "-" is standard input.
+func (x *call) readFile(name string, most int64) (string, error) {
+	r := x.Stdin
+	if name != "-" {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(x.Dir, name)
+		}
+		f, err := os.Open(name)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		r = f
+	}
+	b, err := io.ReadAll(io.LimitReader(r, most+1))
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	if int64(len(b)) > most {
+		return "", &boards.Rejection{Code: boards.CodeBadCommand, Detail: fmt.Sprintf("%s is larger than %s", name, size(most)),
+			Hint: "hand it over as a file: hermes kanban attach ID PATH"}
+	}
+	return string(b), nil
+}
+
+// created prints new tasks and says if nothing will run them.
+func (x *call) created(ctx context.Context, b api.Board, info api.Info, made []events.TaskID) error {
+	cards, err := b.List(ctx, projections.ListQuery{Tasks: made, Archived: true, Holds: true, Sort: "created"})
+	if err != nil {
+		return err
+	}
+	switch {
+	case x.json() && len(cards) == 1:
+		err = x.emit(cards[0])
+	case x.json():
+		err = x.emit(cards)
+	default:
+		for _, c := range cards {
+			if x.flag("quiet") {
+				fmt.Fprintln(x.Stdout, c.ID)
+				continue
+			}
+			text := fmt.Sprintf("%s  %s", c.ID, c.Status)
+			if c.Assignee != "" {
+				text += "  " + c.Assignee
+			}
+			if c.Hold != nil && len(c.Hold.Tasks) > 0 {
+				text += "  waits for " + ids(c.Hold.Tasks)
+			}
+			fmt.Fprintln(x.Stdout, text)
+		}
+	}
+	x.sayNoDispatcher(info)
+	return err
+}
+
+// sayNoDispatcher warns where nothing will start any run.
+func (x *call) sayNoDispatcher(info api.Info) {
+	if info.Dispatcher == nil && !x.flag("quiet") {
+		x.say("no dispatcher holds this board; start one: hermes gateway start")
+	}
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hermesboard/hermes/agents/start"
+	"github.com/hermesboard/hermes/boards"
+	"github.com/hermesboard/hermes/boards/api"
+	"github.com/hermesboard/hermes/boards/owner"
+	"github.com/hermesboard/hermes/boards/registry"
+	"github.com/hermesboard/hermes/dispatcher"
+	"github.com/hermesboard/hermes/events"
+	"github.com/hermesboard/hermes/projections"
+)
+
+// host is what the boards held by one process share.
+type host struct {
+	env     Env
+	home    *registry.Home
+	profile string // folder of the profile whose agents are started
+	agents  *roster
+	slots   *dispatcher.Slots
+	warn    func(slug string, err error)
+}
+
+func newHost(env Env, home *registry.Home, profile, backend string, warn func(string, error)) (*host, error) {
+	agents, err := newRoster(profile, backend)
+	if err != nil {
+		return nil, err
+	}
+	slots, err := dispatcher.OpenSlots(home.SlotsDir(), int(hostSlots()))
+	if err != nil {
+		return nil, err
+	}
+	return &host{env: env, home: home, profile: profile, agents: agents, slots: slots, warn: warn}, nil
+}
+
+// service is one board held by this process: its owner, its socket and its dispatcher.
+type service struct {
+	host    *host
+	held    *registry.Held
+	owner   *owner.Owner
+	disp    *dispatcher.Dispatcher
+	starter *start.Starter
+	server  *api.Server
+	l       net.Listener
+}
+
+// open takes a held board over and starts to listen on its socket; Run serves it.
+func (h *host) open(ctx context.Context, held *registry.Held) (s *service, err error) {
+	s = &service{host: h, held: held}
+	warn := func(err error) { h.warn(held.Slug(), err) }
+	late := &lateDispatcher{}
+	s.owner, err = owner.New(held, owner.Options{Version: version(), Explain: late.explain, Renewed: late.renewed, Warn: warn})
+	if err != nil {
+		held.Release()
+		return nil, err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return nil, errors.Join(err, s.owner.Close())
+	}
+	s.starter = &start.Starter{Home: h.home.Dir(), Profile: h.profile, BoardDir: held.Paths().Dir, RunDir: h.home.RunDir(),
+		Program: program, Getenv: h.env.Getenv, Warn: warn}
+	s.disp = dispatcher.New(dispatcher.Options{Board: s.owner, Agents: h.agents, Starter: starter{s.starter}, Slots: h.slots, Warn: warn})
+	late.set(s.disp)
+	s.owner.SetDispatcher(s.disp.Info)
+	socket, err := held.SocketPath()
+	if err != nil {
+		return nil, errors.Join(err, s.owner.Close())
+	}
+	if s.l, err = api.Listen(socket); err != nil {
+		return nil, errors.Join(err, s.owner.Close())
+	}
+	if err := held.Serving(socket); err != nil {
+		return nil, errors.Join(err, s.l.Close(), s.owner.Close())
+	}
+	s.server = &api.Server{Board: s.owner, Doors: s.owner.Door, Version: version(), Hooks: api.Hooks{Fault: warn}}
+	return s, nil
+}
+
+// Run serves the board until ctx ends, or until the dispatcher has drained.
+// Runs go on after it: they are processes of their own.
+func (s *service) Run(ctx context.Context) error {
+	owning := make(chan error, 1)
+	go func() { owning <- s.owner.Run(context.WithoutCancel(ctx)) }() // ends with owner.Close below
+	s.starter.Prepare()
+
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	g, gctx := errgroup.WithContext(serving)
+	g.Go(func() error { return s.server.Serve(gctx, s.l) })
+	g.Go(func() error {
+		err := s.disp.Run(gctx)
+		stop() // drained: there is nothing left to serve
+		return err
+	})
+	var lost error
+	g.Go(func() error { // the owner ends by itself only when its board is lost
+		select {
+		case lost = <-owning:
+			stop()
+			return lost
+		case <-gctx.Done():
+			return nil
+		}
+	})
+	err := g.Wait()
+	s.starter.Close()
+	s.l.Close()
+	err = errors.Join(err, s.owner.Close())
+	if lost == nil {
+		lost = <-owning
+		err = errors.Join(err, lost)
+	}
+	return err
+}
+
+// lateDispatcher is asked by the owner before there is a dispatcher.
+type lateDispatcher struct {
+	mu sync.RWMutex
+	d  *dispatcher.Dispatcher
+}
+
+func (l *lateDispatcher) set(d *dispatcher.Dispatcher) { l.mu.Lock(); l.d = d; l.mu.Unlock() }
+
+func (l *lateDispatcher) get() *dispatcher.Dispatcher {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.d
+}
+
+func (l *lateDispatcher) explain(v *projections.View, t events.TaskID, now events.Time) projections.Why {
+	if d := l.get(); d != nil {
+		return d.Explain(v, t, now)
+	}
+	return dispatcher.Why(v, t, dispatcher.Facts{}, now)
+}
+
+func (l *lateDispatcher) renewed(run events.RunID) {
+	if d := l.get(); d != nil {
+		d.Renewed(run)
+	}
+}
+
+// releaseAll stops every open run of a board so that its task can go on later,
+// and waits up to most until they have ended.
+func (s *service) releaseAll(ctx context.Context, by boards.Principal, most time.Duration) error {
+	var open []events.RunID
+	s.owner.View(func(v *projections.View) {
+		for _, r := range v.OpenRuns() {
+			open = append(open, r.ID)
+		}
+	})
+	for _, run := range open {
+		c := boards.StopRun{Task: run.Task, Run: run, Outcome: events.OutcomeReleased, Then: events.ThenRetry, Reason: "the gateway was told to end now"}
+		if _, err := s.owner.Do(ctx, by, owner.NewCommandID(), c); err != nil {
+			s.host.warn(s.held.Slug(), fmt.Errorf("stop %s: %w", run, err))
+		}
+	}
+	wake, drop := s.owner.Wake()
+	defer drop()
+	deadline := time.NewTimer(most)
+	defer deadline.Stop()
+	for s.openRuns() > 0 {
+		select {
+		case <-wake:
+		case <-deadline.C:
+			return fmt.Errorf("%d runs of %s have not ended", s.openRuns(), s.held.Slug())
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (s *service) openRuns() (n int) {
+	s.owner.View(func(v *projections.View) { n = len(v.OpenRuns()) })
+	return n
+}

@@ -1,0 +1,183 @@
+package boltlog
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/hermesboard/hermes/events"
+)
+
+// A read transaction ends when any of these is reached: an old one makes the
+// file grow and can block the writer.
+const (
+	sliceEntries = 1000
+	sliceBytes   = 8 << 20
+	sliceTime    = 50 * time.Millisecond
+)
+
+// slice counts what one read transaction has done.
+type slice struct {
+	entries, bytes int
+	max            int
+	end            time.Time
+}
+
+// newSlice starts a slice of at most limit entries; limit ≤ 0 leaves it at sliceEntries.
+func newSlice(limit int) *slice {
+	if limit <= 0 || limit > sliceEntries {
+		limit = sliceEntries
+	}
+	return &slice{max: limit, end: time.Now().Add(sliceTime)}
+}
+
+// full counts an entry of n bytes and reports whether it must be the last.
+func (s *slice) full(n int) bool {
+	s.entries++
+	s.bytes += n
+	return s.entries >= s.max || s.bytes >= sliceBytes || s.entries%64 == 0 && time.Now().After(s.end)
+}
+
+// Read implements [events.Log]. One call reads one slice: at most 1,000
+// entries, 8 MiB or 50 ms.
+func (l *Log) Read(ctx context.Context, from uint64, limit int, withText bool) (out []events.Entry, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	from = max(from, 1)
+	head := l.Head().Seq
+	err = l.view(func(tx *bbolt.Tx) error {
+		if from > head {
+			return nil
+		}
+		s := newSlice(limit)
+		c := tx.Bucket(bucketLog).Cursor()
+		k, v := c.Seek(seqKey(from))
+		for seq := from; seq <= head; seq++ {
+			if got, ok := parseSeq(k); !ok || got != seq {
+				return damaged("record %d is missing", seq)
+			}
+			e := entry(tx, seq, v, withText)
+			out = append(out, e)
+			if s.full(len(e.Record) + len(e.Text)) {
+				return nil
+			}
+			k, v = c.Next()
+		}
+		return nil
+	})
+	return out, err
+}
+
+// ReadTask implements [events.Log]; slices are as in Read.
+func (l *Log) ReadTask(ctx context.Context, task events.TaskID, from uint64, limit int, withText bool) (out []events.Entry, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	head := l.Head().Seq
+	err = l.view(func(tx *bbolt.Tx) error {
+		s := newSlice(limit)
+		log := tx.Bucket(bucketLog)
+		c := tx.Bucket(bucketTask).Cursor()
+		for k, _ := c.Seek(taskKey(task, from)); k != nil; k, _ = c.Next() {
+			t, seq, ok := parseTaskKey(k)
+			if !ok {
+				return damaged("a key of the task index has %d bytes", len(k))
+			}
+			if t != task || seq > head {
+				return nil
+			}
+			record := log.Get(seqKey(seq))
+			if record == nil {
+				return damaged("record %d of task %s is missing", seq, task)
+			}
+			e := entry(tx, seq, record, withText)
+			out = append(out, e)
+			if s.full(len(e.Record) + len(e.Text)) {
+				return nil
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+func entry(tx *bbolt.Tx, seq uint64, record []byte, withText bool) events.Entry {
+	e := events.Entry{Seq: seq, Record: bytes.Clone(record)}
+	if withText {
+		e.Text = text(tx.Bucket(bucketText), seq)
+	}
+	return e
+}
+
+// text returns a copy of a text, nil if there is none or it was erased.
+func text(b *bbolt.Bucket, seq uint64) []byte {
+	t := b.Get(seqKey(seq))
+	if isErased(t, seq) {
+		return nil
+	}
+	return bytes.Clone(t)
+}
+
+func isErased(text []byte, seq uint64) bool {
+	return len(text) == 4 && bytes.Equal(text, tombstone(seq))
+}
+
+// Texts implements [events.Log]. It reads all, in as many slices as it takes.
+func (l *Log) Texts(ctx context.Context, seqs []uint64) ([][]byte, error) {
+	head := l.Head().Seq
+	out := make([][]byte, 0, len(seqs))
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		err := l.view(func(tx *bbolt.Tx) error {
+			s := newSlice(0)
+			b := tx.Bucket(bucketText)
+			for _, seq := range seqs[len(out):] {
+				var t []byte
+				if seq <= head {
+					t = text(b, seq)
+				}
+				out = append(out, t)
+				if s.full(len(t)) {
+					break
+				}
+			}
+			return nil
+		})
+		if err != nil || len(out) == len(seqs) {
+			return out, err
+		}
+	}
+}
+
+// Command implements [events.Log].
+func (l *Log) Command(id events.CommandID) (c events.CommandEntry, found bool, err error) {
+	head := l.Head().Seq
+	err = l.view(func(tx *bbolt.Tx) error {
+		v := tx.Bucket(bucketCmd).Get(id[:])
+		if v == nil {
+			return nil
+		}
+		var ok bool
+		if c, ok = decodeCommand(id[:], v); !ok {
+			return damaged("the entry of command %s does not match its checksum", id)
+		}
+		found = c.First <= head
+		return nil
+	})
+	if !found {
+		c = events.CommandEntry{}
+	}
+	return c, found, err
+}
+
+// Offset implements [events.Log].
+func (l *Log) Offset(subscriber string) (uint64, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.offsets[subscriber], l.broken
+}

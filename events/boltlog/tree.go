@@ -1,0 +1,103 @@
+package boltlog
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/hermesboard/hermes/events"
+)
+
+// hashReader reads stored hashes within a transaction.
+func hashReader(tx *bbolt.Tx) tlog.HashReader {
+	tree := tx.Bucket(bucketTree)
+	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		hashes := make([]tlog.Hash, len(indexes))
+		for i, index := range indexes {
+			h, ok := getHash(tree, uint64(index))
+			if !ok {
+				return nil, damaged("hash %d of the tree is missing", index)
+			}
+			hashes[i] = h
+		}
+		return hashes, nil
+	})
+}
+
+func getHash(tree *bbolt.Bucket, index uint64) (h tlog.Hash, ok bool) {
+	var key [8]byte
+	binary.BigEndian.PutUint64(key[:], index)
+	v := tree.Get(key[:])
+	copy(h[:], v)
+	return h, len(v) == len(h)
+}
+
+// loadFrontier reads the frontier at the end of the log and checks that log
+// and tree end together.
+func loadFrontier(tx *bbolt.Tx) (f events.Frontier, err error) {
+	n, record, err := lastRecord(tx)
+	if err != nil {
+		return f, err
+	}
+	if f, err = events.LoadFrontier(n, hashReader(tx)); err != nil {
+		return f, err
+	}
+	k, _ := tx.Bucket(bucketTree).Cursor().Last()
+	if n == 0 && k == nil {
+		return f, nil
+	}
+	if last, ok := parseSeq(k); !ok || last+1 != events.StoredHashes(n) {
+		return f, damaged("the log ends at %d, its tree elsewhere", n)
+	}
+	leaf, _ := getHash(tx.Bucket(bucketTree), uint64(tlog.StoredHashIndex(0, int64(n-1))))
+	if leaf != events.LeafHash(record) {
+		return f, damaged("record %d does not match its hash", n)
+	}
+	return f, nil
+}
+
+// maxRecords bounds what is taken for a position.
+const maxRecords = 1<<48 - 1
+
+// lastRecord returns the end of the log; seq is 0 if it is empty.
+func lastRecord(tx *bbolt.Tx) (seq uint64, record []byte, err error) {
+	k, v := tx.Bucket(bucketLog).Cursor().Last()
+	if k == nil {
+		return 0, nil, nil
+	}
+	seq, ok := parseSeq(k)
+	if !ok || seq == 0 || seq > maxRecords {
+		return 0, nil, damaged("the last key of the log is %x", k)
+	}
+	return seq, v, nil
+}
+
+// RootAt returns the Merkle root of the first size records, to be compared
+// with a head that was kept elsewhere.
+func (l *Log) RootAt(size uint64) (root events.Digest, err error) {
+	if head := l.Head(); size > head.Seq {
+		return root, fmt.Errorf("root at %d: the log has only %d records", size, head.Seq)
+	}
+	err = l.view(func(tx *bbolt.Tx) error {
+		root, err = events.RootAt(size, hashReader(tx))
+		return err
+	})
+	return root, err
+}
+
+// ReadHashes implements [tlog.HashReader] for making proofs.
+func (l *Log) ReadHashes(indexes []int64) (hashes []tlog.Hash, err error) {
+	end := events.StoredHashes(l.Head().Seq)
+	for _, i := range indexes {
+		if i < 0 || uint64(i) >= end {
+			return nil, fmt.Errorf("hash %d of the tree: there are only %d", i, end)
+		}
+	}
+	err = l.view(func(tx *bbolt.Tx) error {
+		hashes, err = hashReader(tx).ReadHashes(indexes)
+		return err
+	})
+	return hashes, err
+}

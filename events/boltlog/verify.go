@@ -1,0 +1,339 @@
+package boltlog
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"iter"
+	"os"
+	"time"
+
+	"go.etcd.io/bbolt"
+	"golang.org/x/mod/sumdb/tlog"
+	"golang.org/x/sys/unix"
+
+	"github.com/hermesboard/hermes/events"
+)
+
+// Problem is something wrong with a file.
+type Problem struct {
+	Seq  uint64 // the record it is about; 0 = none in particular
+	What string
+	Err  error // why the check could not be done or finished; nil otherwise
+}
+
+// String returns "record 7: …".
+func (p Problem) String() string {
+	if p.Seq == 0 {
+		return p.What
+	}
+	return fmt.Sprintf("record %d: %s", p.Seq, p.What)
+}
+
+// maxProblems ends a check: a file with so many is lost anyway.
+const maxProblems = 1000
+
+// Verify checks everything in a file that nobody has open for writing: its
+// pages, each record, text and hash, and that all else follows from the
+// records. It writes nothing. What it cannot find out it reports as a
+// problem, so no problem means all is well. It cannot notice that a valid end
+// of the log is missing: for that, compare [Log.RootAt] with a head kept elsewhere.
+//
+// The pages are checked before the file is mapped. Still, run it in a process
+// of its own if others depend on this one.
+func Verify(ctx context.Context, path string) iter.Seq[Problem] {
+	return func(yield func(Problem) bool) {
+		pages, err := verifyPages(path)
+		for _, what := range pages {
+			if !yield(Problem{What: what}) {
+				return
+			}
+		}
+		if len(pages) > 0 {
+			yield(Problem{What: "records not checked: the pages they are on cannot be trusted"})
+			return
+		}
+		var l *Log
+		if err == nil {
+			l, err = Open(path, &Options{ReadOnly: true})
+		}
+		if err != nil {
+			yield(Problem{What: err.Error(), Err: err})
+			return
+		}
+		defer l.Close()
+		v := newVerifier(l)
+		v.still = true
+		v.steps = append(v.steps, v.pages)
+		v.run(ctx, yield)
+	}
+}
+
+// verifyPages checks the pages of a file while nobody can write to it.
+func verifyPages(path string) (found []string, err error) {
+	f, err := openChecked(path, os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if err := lockShared(f, DefaultTimeout); err != nil {
+		return nil, fmt.Errorf("verify %s: %w", path, err)
+	}
+	return walkPages(f)
+}
+
+// lockShared takes the lock that bbolt takes to read a file.
+func lockShared(f *os.File, timeout time.Duration) error {
+	for end := time.Now().Add(timeout); ; time.Sleep(10 * time.Millisecond) {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+		if err != unix.EWOULDBLOCK && err != unix.EINTR {
+			return err
+		}
+		if time.Now().After(end) {
+			return ErrLocked
+		}
+	}
+}
+
+// Verify checks an open log up to its head, without bbolt's pages. It reads
+// in slices and disturbs nobody.
+func (l *Log) Verify(ctx context.Context) iter.Seq[Problem] {
+	return func(yield func(Problem) bool) { newVerifier(l).run(ctx, yield) }
+}
+
+// verifier goes through a log in steps. Each step is called in one read
+// transaction after another until it reports that it is done.
+type verifier struct {
+	l     *Log
+	head  events.Head
+	still bool // nobody can append: nothing may lie beyond head
+	steps []func(*bbolt.Tx) (done bool)
+	found []Problem
+
+	tree    events.Frontier
+	decoder events.Decoder
+	command events.CommandID // of the records last seen
+	entry   events.CommandEntry
+
+	texts, commands, tasks uint64 // as the records say
+	counted                uint64 // keys seen by the present counting step
+	next                   []byte // key to go on with
+}
+
+func newVerifier(l *Log) *verifier {
+	v := &verifier{l: l, head: l.Head()}
+	v.steps = []func(*bbolt.Tx) bool{
+		v.layout,
+		v.records,
+		v.count(bucketLog, func() uint64 { return v.head.Seq }, func(k, _ []byte) uint64 { seq, _ := parseSeq(k); return seq }),
+		v.count(bucketText, func() uint64 { return v.texts }, func(k, _ []byte) uint64 { seq, _ := parseSeq(k); return seq }),
+		v.count(bucketTask, func() uint64 { return v.tasks }, func(k, _ []byte) uint64 { _, seq, _ := parseTaskKey(k); return seq }),
+		v.count(bucketCmd, func() uint64 { return v.commands }, func(k, val []byte) uint64 { c, _ := decodeCommand(k, val); return c.First }),
+		v.count(bucketTree, func() uint64 { return events.StoredHashes(v.head.Seq) }, func(k, _ []byte) uint64 {
+			if i, _ := parseSeq(k); i >= events.StoredHashes(v.head.Seq) {
+				return v.head.Seq + 1
+			}
+			return 0
+		}),
+	}
+	return v
+}
+
+func (v *verifier) report(seq uint64, format string, args ...any) {
+	v.found = append(v.found, Problem{Seq: seq, What: fmt.Sprintf(format, args...)})
+}
+
+func (v *verifier) run(ctx context.Context, yield func(Problem) bool) {
+	total := 0
+	for _, step := range v.steps {
+		for done := false; !done; {
+			err := ctx.Err()
+			if err == nil {
+				err = v.l.view(func(tx *bbolt.Tx) error {
+					done = step(tx)
+					return nil
+				})
+			}
+			if err != nil {
+				v.found = append(v.found, Problem{What: fmt.Sprintf("check not finished: %v", err), Err: err})
+			}
+			for _, p := range v.found {
+				if !yield(p) {
+					return
+				}
+			}
+			if total += len(v.found); total >= maxProblems {
+				yield(Problem{What: "check not finished: too many problems"})
+				return
+			}
+			if err != nil {
+				return
+			}
+			v.found = v.found[:0]
+		}
+	}
+}
+
+// layout checks which buckets there are, and those without a step of their own.
+func (v *verifier) layout(tx *bbolt.Tx) bool {
+	known := map[string]bool{}
+	for _, b := range buckets {
+		known[string(b)] = true
+	}
+	tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+		if !known[string(name)] {
+			v.report(0, "there is an unknown bucket %q", name)
+		}
+		return nil
+	})
+	if _, err := loadMeta(tx); err != nil {
+		v.report(0, "%v", err)
+	}
+	tx.Bucket(bucketMeta).ForEach(func(k, _ []byte) error {
+		if !bytes.Equal(k, keyBoard) && !bytes.Equal(k, keyOffsets) {
+			v.report(0, "meta has an unknown key %q", k)
+		}
+		return nil
+	})
+	if _, err := loadOffsets(tx); err != nil {
+		v.report(0, "%v", err)
+	}
+	return true
+}
+
+// records checks records in order, and what hangs on each.
+func (v *verifier) records(tx *bbolt.Tx) (done bool) {
+	s := newSlice(0)
+	c := tx.Bucket(bucketLog).Cursor()
+	k, record := c.Seek(seqKey(v.tree.Size() + 1))
+	for seq := v.tree.Size() + 1; seq <= v.head.Seq; seq++ {
+		if got, ok := parseSeq(k); !ok || got != seq {
+			v.report(seq, "missing; the rest of the log was not checked")
+			return true
+		}
+		v.hashes(tx, seq, record)
+		v.record(tx, seq, record)
+		if s.full(len(record)) {
+			return false
+		}
+		k, record = c.Next()
+	}
+	v.endCommand(tx)
+	if root := v.tree.Root(); root != v.head.Root {
+		v.report(0, "the root of the records is %s, the stored hashes give %s", root, v.head.Root)
+	}
+	return true
+}
+
+// hashes compares the stored hashes of one record with those that follow. The
+// tree goes on with the stored leaf, so that one bad record is one problem.
+func (v *verifier) hashes(tx *bbolt.Tx, seq uint64, record []byte) {
+	tree := tx.Bucket(bucketTree)
+	index := events.StoredHashes(seq - 1)
+	leaf, ok := getHash(tree, index)
+	if !ok || leaf != events.LeafHash(record) {
+		v.report(seq, "does not match its stored hash")
+	}
+	var buf [64]tlog.Hash
+	for i, want := range v.tree.Append(leaf, buf[:0]) {
+		if got, ok := getHash(tree, index+uint64(i)); !ok || got != want {
+			v.report(seq, "stored hash %d does not follow from those below it", index+uint64(i))
+		}
+	}
+}
+
+// record checks one record's form, text and indexes.
+func (v *verifier) record(tx *bbolt.Tx, seq uint64, record []byte) {
+	r, err := v.decoder.Decode(record)
+	if err == nil {
+		err = events.CheckCanonical(record)
+	}
+	if err != nil {
+		v.report(seq, "%v", err)
+		return
+	}
+	if r.Seq != seq {
+		v.report(seq, "says that it is record %d", r.Seq)
+	}
+	text := tx.Bucket(bucketText).Get(seqKey(seq))
+	if text != nil {
+		v.texts++
+	}
+	if err := checkText(r, text); err != nil {
+		v.report(seq, "%v", err)
+	}
+	if r.Task != 0 {
+		v.tasks++
+		if k, _ := tx.Bucket(bucketTask).Cursor().Seek(taskKey(r.Task, seq)); !bytes.Equal(k, taskKey(r.Task, seq)) {
+			v.report(seq, "is not in the index of task %s", r.Task)
+		}
+	}
+	if r.Cmd != v.command {
+		v.endCommand(tx)
+		v.command, v.entry = r.Cmd, events.CommandEntry{First: seq}
+	}
+	v.entry.Count++
+}
+
+// checkText holds what is stored as a record's text against what the record says.
+func checkText(r events.Record, stored []byte) error {
+	named := r.Text != events.Digest{}
+	switch {
+	case !named && stored == nil, named && isErased(stored, r.Seq):
+		return nil
+	case stored == nil:
+		return damaged("the text is missing, and was not erased")
+	}
+	if got := events.DigestOf(stored); got != r.Text {
+		return damaged("the text hashes to %s, the record says %s", got, r.Text)
+	}
+	return events.CheckCanonicalText(stored)
+}
+
+// endCommand compares the index entry of the command whose records have just ended.
+func (v *verifier) endCommand(tx *bbolt.Tx) {
+	if v.entry.Count == 0 {
+		return
+	}
+	v.commands++
+	got, ok := decodeCommand(v.command[:], tx.Bucket(bucketCmd).Get(v.command[:]))
+	if !ok || got.First != v.entry.First || got.Count != v.entry.Count {
+		v.report(v.entry.First, "the index does not say that command %s has records %d to %d", v.command, v.entry.First, v.entry.First+uint64(v.entry.Count)-1)
+	}
+}
+
+// count returns a step that counts the keys of a bucket and reports if there
+// are not as many as there should be: the records have vouched for so many, the
+// rest are stray. seq tells which record a key belongs to, 0 if none: those of
+// an open log that are beyond head were appended meanwhile.
+func (v *verifier) count(name []byte, want func() uint64, seq func(k, val []byte) uint64) func(*bbolt.Tx) bool {
+	return func(tx *bbolt.Tx) (done bool) {
+		s := newSlice(0)
+		c := tx.Bucket(name).Cursor()
+		k, val := c.Seek(v.next)
+		for ; k != nil; k, val = c.Next() {
+			if v.still || seq(k, val) <= v.head.Seq {
+				v.counted++
+			}
+			if s.full(0) {
+				v.next = append(bytes.Clone(k), 0) // the least key after k
+				return false
+			}
+		}
+		if n := want(); v.counted != n {
+			v.report(0, "bucket %s has %d keys, %d follow from the records", name, v.counted, n)
+		}
+		v.counted, v.next = 0, nil
+		return true
+	}
+}
+
+// pages is bbolt's own check of the page structure, after ours has passed.
+func (v *verifier) pages(tx *bbolt.Tx) bool {
+	for err := range tx.Check() {
+		if len(v.found) < maxProblems {
+			v.report(0, "pages: %v", err)
+		}
+	}
+	return true
+}

@@ -1,0 +1,22 @@
+// Package bwrapbox runs programs in bubblewrap (bwrap 0.8 or later), with or
+// without root.
+//
+// The program sees /usr, a few files in /etc, its workspace at /ws and the
+// listed mounts, and nothing else of the host's files. It has its own process,
+// user, network, IPC and host name spaces, no capabilities, no way to gain
+// any, and no way to make further namespaces; its uid is 1000. The root is
+// read-only; /tmp and /dev/shm are in memory and bounded. A system call filter
+// keeps out what agents do not need and kernels were broken through, and
+// everything newer than the filter. Programs of another architecture than the
+// host's native one are killed.
+//
+// It does not limit memory, processor time, the number of processes, or what
+// is written into the workspace and outputs, and says so in its capabilities.
+// It shares the host's kernel. The full network includes the host's loopback
+// and its abstract sockets. Run by root, the program has uid 0 on the files
+// that it is given, though no capability.
+//
+// Kill and Close wait for the first process of the session's process namespace
+// to end, which the kernel delays until every other process in it is gone. The
+// session dies with the supervisor.
+package bwrapbox

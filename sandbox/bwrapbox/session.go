@@ -1,0 +1,228 @@
+//go:build linux && (amd64 || arm64)
+
+package bwrapbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hermesboard/hermes/sandbox/driver"
+	"github.com/hermesboard/hermes/sandbox/internal/process"
+)
+
+// killTime bounds one Kill; mainTime bounds the search for the main process,
+// which bwrap starts after its set-up.
+const (
+	killTime = 10 * time.Second
+	mainTime = 2 * time.Second
+)
+
+type session struct {
+	outer *process.Process // bwrap itself, on the host
+	// first is the first process of the process namespace: when it has ended,
+	// all others have. Nil if bwrap ended before it made the namespace.
+	first      *process.Handle
+	complaints *head
+
+	statusDone chan struct{} // closed when bwrap has closed its status pipe
+	exitCode   *int          // written before statusDone closes; nil if the program never ran
+
+	mu   sync.Mutex // held over a whole Kill, Signal, Alive or Close; guards first's life
+	dead bool       // guarded by mu: the tree was proven empty
+}
+
+// event is what bwrap writes to its status pipe: first the namespace's first
+// process, and at the end the exit code of a program that ran.
+type event struct {
+	ChildPID *int `json:"child-pid"`
+	ExitCode *int `json:"exit-code"`
+}
+
+// open takes over bwrap just started, and waits until it made the namespace.
+func open(ctx context.Context, outer *process.Process, status *os.File, complaints *head) (driver.Session, error) {
+	s := &session{outer: outer, complaints: complaints, statusDone: make(chan struct{})}
+	made := make(chan error, 1)
+	go s.readStatus(status, made) // ends when bwrap does
+	var err error
+	select {
+	case err = <-made:
+	case <-ctx.Done():
+		outer.Signal(unix.SIGKILL) // an error means that it has ended
+		<-made
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// readStatus sends one value to made, when it is settled whether there is a
+// namespace; first is written before.
+func (s *session) readStatus(status *os.File, made chan<- error) {
+	defer close(s.statusDone)
+	defer status.Close()
+	decoder := json.NewDecoder(status)
+	var first event
+	if err := decoder.Decode(&first); err != nil || first.ChildPID == nil {
+		made <- s.neverRan()
+		return
+	}
+	var err error
+	s.first, err = s.openFirst(*first.ChildPID)
+	made <- err
+	for {
+		var e event
+		if decoder.Decode(&e) != nil {
+			return
+		}
+		if e.ExitCode != nil {
+			s.exitCode = e.ExitCode
+		}
+	}
+}
+
+// openFirst holds on to the process that bwrap named. As long as bwrap is its
+// parent, or is kept as a zombie after it, the id is what bwrap meant.
+func (s *session) openFirst(pid int) (*process.Handle, error) {
+	stat, err := process.ReadStat(pid)
+	if err == nil && stat.Parent != s.outer.Main.PID && !s.outer.Ended() {
+		err = unix.ESRCH
+	}
+	if err != nil {
+		s.outer.Signal(unix.SIGKILL)
+		return nil, fmt.Errorf("find the namespace's first process %d: %w", pid, err)
+	}
+	return process.Open(stat)
+}
+
+func (s *session) neverRan() error {
+	<-s.outer.Done()
+	s.outer.Wait() // what it said has arrived
+	return fmt.Errorf("bwrap: %s", s.complaints.complaint())
+}
+
+func (s *session) PID() int { return s.outer.Main.PID }
+
+func (s *session) Wait() (driver.ExitStatus, error) {
+	outer := s.outer.Wait()
+	<-s.statusDone
+	switch {
+	case s.exitCode == nil && outer.Signal != 0:
+		return outer, nil
+	case s.exitCode == nil:
+		return driver.ExitStatus{}, s.neverRan()
+	case *s.exitCode > 128 && *s.exitCode <= 128+64:
+		return driver.ExitStatus{Code: *s.exitCode, Signal: syscall.Signal(*s.exitCode - 128)}, nil
+	default:
+		return driver.ExitStatus{Code: *s.exitCode}, nil
+	}
+}
+
+func (s *session) Signal(sig syscall.Signal) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	deadline := time.Now().Add(mainTime)
+	for {
+		if s.dead || s.outer.Ended() {
+			return os.ErrProcessDone
+		}
+		main, err := s.main()
+		if err != nil {
+			return err
+		}
+		if main != nil {
+			return process.Signal(*main, sig)
+		}
+		if time.Now().After(deadline) {
+			return errors.New("the program has not been started yet")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// main finds the program: the oldest child of the namespace's first process.
+// Orphans that the first process adopted are younger.
+func (s *session) main() (*process.Stat, error) {
+	all, err := process.Scan()
+	if err != nil {
+		return nil, err
+	}
+	var main *process.Stat
+	for _, p := range all {
+		if p.Parent != s.first.Stat.PID || p.Zombie {
+			continue
+		}
+		if main == nil || p.Start < main.Start || p.Start == main.Start && p.PID < main.PID {
+			main = &p
+		}
+	}
+	return main, nil
+}
+
+func (s *session) Alive() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead {
+		return false
+	}
+	if !s.outer.Ended() || s.first == nil {
+		return !s.outer.Ended()
+	}
+	ended, err := s.first.WaitEnded(0)
+	return err != nil || !ended
+}
+
+func (s *session) Kill() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kill()
+}
+
+func (s *session) kill() error {
+	if s.dead {
+		return nil
+	}
+	s.outer.Signal(unix.SIGKILL) // an error means that it has ended
+	if s.first != nil {
+		s.first.Signal(unix.SIGKILL)
+		if ended, err := s.first.WaitEnded(int(killTime.Milliseconds())); err != nil || !ended {
+			left := &driver.TreeAliveError{PIDs: []int{s.first.Stat.PID}}
+			if err != nil {
+				left.Reason = err.Error()
+			}
+			return left
+		}
+	}
+	select {
+	case <-s.outer.Done():
+	case <-time.After(killTime):
+		return &driver.TreeAliveError{PIDs: []int{s.outer.Main.PID}}
+	}
+	if s.first != nil {
+		s.first.Reap() // ours if this process adopts orphans, else the host's
+		s.first.Close()
+	}
+	s.outer.Release()
+	s.dead = true
+	return nil
+}
+
+func (s *session) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.kill(); err != nil {
+		return err
+	}
+	s.outer.CloseStreams()
+	<-s.statusDone
+	return nil
+}

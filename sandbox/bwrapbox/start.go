@@ -1,0 +1,146 @@
+//go:build linux && (amd64 || arm64)
+
+package bwrapbox
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hermesboard/hermes/sandbox"
+	"github.com/hermesboard/hermes/sandbox/driver"
+	"github.com/hermesboard/hermes/sandbox/internal/process"
+)
+
+type bubblewrap struct{ path string }
+
+func (bubblewrap) Name() string { return Name }
+
+func (bubblewrap) Capabilities() driver.Capabilities {
+	return driver.Files | driver.NetworkNone | driver.NetworkFull | driver.Processes | driver.Users |
+		driver.Syscalls | driver.LimitTmp | driver.LimitOpenFiles | driver.LimitFileSize | driver.Socket
+}
+
+func (b bubblewrap) find() (string, error) {
+	if b.path != "" {
+		return b.path, nil
+	}
+	return exec.LookPath("bwrap")
+}
+
+// Start runs bwrap with its options in a descriptor, because they hold the
+// environment and a command line can be read by every user of the host.
+func (b bubblewrap) Start(ctx context.Context, spec *driver.Spec) (driver.Session, error) {
+	path, err := b.find()
+	if err != nil {
+		return nil, err
+	}
+	if err := prepareFolders(spec); err != nil {
+		return nil, err
+	}
+	var files fdList
+	defer files.close()
+	status, child, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	statusFD := files.add(child)
+	options, err := arguments(spec, statusFD, &files)
+	if err != nil {
+		status.Close()
+		return nil, err
+	}
+	optionsFD, err := files.data("options", []byte(strings.Join(options, "\x00")+"\x00"))
+	if err != nil {
+		status.Close()
+		return nil, err
+	}
+	complaints := &head{to: spec.Stderr}
+	stdout := spec.Stdout
+	if process.SameWriter(stdout, spec.Stderr) {
+		stdout = complaints // still one pipe, so that writes do not overlap
+	}
+	proc, err := process.Start(&process.Command{
+		Path: path, Argv: append([]string{"bwrap", "--args", optionsFD, "--"}, spec.Argv...),
+		Env: []string{sandbox.MarkVariable + "=" + spec.Mark}, Dir: "/", Files: files.files, Mark: spec.Mark,
+		IO:        process.Streams{Stdin: spec.Stdin, Stdout: stdout, Stderr: complaints},
+		OpenFiles: spec.Limits.OpenFiles, FileBytes: spec.Limits.FileBytes,
+	})
+	files.close() // our copy of the status pipe's end, too
+	if err != nil {
+		status.Close()
+		return nil, err
+	}
+	return open(ctx, proc, status, complaints)
+}
+
+// fdList collects what becomes descriptor 3 and up in bwrap.
+type fdList struct{ files []*os.File }
+
+func (l *fdList) add(f *os.File) (fd string) {
+	l.files = append(l.files, f)
+	return strconv.Itoa(2 + len(l.files))
+}
+
+// data adds a descriptor that reads as content.
+func (l *fdList) data(name string, content []byte) (fd string, err error) {
+	raw, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return "", fmt.Errorf("make memory file: %w", err)
+	}
+	f := os.NewFile(uintptr(raw), name)
+	fd = l.add(f)
+	if _, err := f.Write(content); err != nil {
+		return "", err
+	}
+	_, err = f.Seek(0, io.SeekStart)
+	return fd, err
+}
+
+func (l *fdList) close() {
+	for _, f := range l.files {
+		f.Close()
+	}
+	l.files = nil
+}
+
+// head passes writes on and remembers the first of them, where bwrap says why
+// it could not start the program.
+type head struct {
+	to io.Writer // nil discards
+
+	mu    sync.Mutex
+	first []byte // guarded by mu
+}
+
+const headBytes = 2 << 10
+
+func (h *head) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	h.first = append(h.first, p[:min(len(p), headBytes-len(h.first))]...)
+	h.mu.Unlock()
+	if h.to == nil {
+		return len(p), nil
+	}
+	return h.to.Write(p)
+}
+
+// complaint returns what bwrap itself said, in one line.
+func (h *head) complaint() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for line := range bytes.Lines(h.first) {
+		if said, ok := bytes.CutPrefix(line, []byte("bwrap: ")); ok {
+			return string(bytes.TrimSpace(said))
+		}
+	}
+	return "it ended without saying why"
+}

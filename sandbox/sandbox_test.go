@@ -1,0 +1,125 @@
+package sandbox_test
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/hermesboard/hermes/sandbox"
+	"github.com/hermesboard/hermes/sandbox/driver"
+)
+
+// fake is a backend that enforces what it is told to.
+type fake struct {
+	name string
+	caps driver.Capabilities
+	got  *driver.Spec
+}
+
+func (f *fake) Name() string                        { return f.name }
+func (f *fake) Capabilities() driver.Capabilities   { return f.caps }
+func (f *fake) Layout(*driver.Spec) driver.Layout   { return driver.Layout{} }
+func (f *fake) Probe(context.Context) driver.Report { return driver.Report{Available: true} }
+func (f *fake) Start(_ context.Context, spec *driver.Spec) (driver.Session, error) {
+	f.got = spec
+	return ended{}, nil
+}
+
+type ended struct{}
+
+func (ended) PID() int                         { return 0 }
+func (ended) Wait() (driver.ExitStatus, error) { return driver.ExitStatus{}, nil }
+func (ended) Signal(syscall.Signal) error      { return nil }
+func (ended) Alive() bool                      { return false }
+func (ended) Kill() error                      { return nil }
+func (ended) Close() error                     { return nil }
+
+func TestCheckNamesEveryGap(t *testing.T) {
+	box := sandbox.New(&fake{name: "x", caps: driver.Files | driver.Socket})
+	err := box.Check(driver.Files | driver.NetworkNone | driver.LimitMemory)
+	var gap *sandbox.GapError
+	if !errors.As(err, &gap) || gap.Driver != "x" || gap.Missing != driver.NetworkNone|driver.LimitMemory {
+		t.Fatalf("got %v, want a gap", err)
+	}
+	if got, want := err.Error(), "sandbox x cannot enforce: network.none, limit.memory"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if err := box.Check(driver.Files); err != nil {
+		t.Errorf("got %v, want nil", err)
+	}
+}
+
+func TestStartFillsMarkAndKeepsSpec(t *testing.T) {
+	drv := &fake{name: "x", caps: driver.NetworkNone}
+	spec := &sandbox.Spec{Argv: []string{"true"}, Workspace: "/w"}
+	var marks []string
+	for range 2 {
+		s, err := sandbox.New(drv).Start(t.Context(), spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		marks = append(marks, s.Mark())
+	}
+	if spec.Mark != "" || len(marks[0]) < 20 || marks[0] == marks[1] || drv.got.Mark != marks[1] {
+		t.Errorf("got marks %q and spec's %q, want two random ones and an untouched spec", marks, spec.Mark)
+	}
+}
+
+func TestErrorsHoldNoValues(t *testing.T) {
+	for _, env := range [][]string{{"hunter2"}, {"A=hunter2\x00"}, {"PWD=hunter2"}, {"A=hunter2", "A=hunter2"}} {
+		_, err := sandbox.New(&fake{name: "x"}).Start(t.Context(), &sandbox.Spec{Argv: []string{"true"}, Workspace: "/w", Env: env})
+		if !errors.Is(err, sandbox.ErrSpec) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("got %q, want %v without the value", err, sandbox.ErrSpec)
+		}
+	}
+}
+
+func TestCapabilityNames(t *testing.T) {
+	all := ^driver.Capabilities(0) >> 16
+	got, err := driver.ParseCapabilities(all.Names())
+	if err != nil || got != all || len(all.Names()) != 16 || all != driver.Persistence<<1-1 {
+		t.Errorf("got %v, %v; want every capability named", got, err)
+	}
+	if _, err := driver.ParseCapabilities([]string{"files", "teleport"}); err == nil || !strings.Contains(err.Error(), "teleport") {
+		t.Errorf("got %v, want an error that names it", err)
+	}
+}
+
+func TestRegistry(t *testing.T) {
+	a, b := sandbox.New(&fake{name: "a"}), sandbox.New(&fake{name: "b"})
+	r, err := sandbox.NewRegistry(a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := r.Get("b"); got != b || err != nil {
+		t.Errorf("got %v, %v; want b", got, err)
+	}
+	if _, err := r.Get("c"); !errors.Is(err, sandbox.ErrUnknown) || !strings.Contains(err.Error(), "a, b") {
+		t.Errorf("got %v, want %v with the known names", err, sandbox.ErrUnknown)
+	}
+	if got := r.All(); !slices.Equal(got, []*sandbox.Sandbox{a, b}) {
+		t.Errorf("got %v, want both in order", got)
+	}
+	if _, err := sandbox.NewRegistry(a, a); err == nil {
+		t.Error("got nil for two of one name, want an error")
+	}
+}
+
+// TestImports holds that nothing of this module outside sandbox is imported.
+func TestImports(t *testing.T) {
+	const own = "github.com/hermesboard/hermes/"
+	out, err := exec.Command("go", "list", "-deps", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		if path := strings.TrimSpace(line); strings.HasPrefix(path, own) && !strings.HasPrefix(path, own+"sandbox") {
+			t.Errorf("sandbox imports %s", path)
+		}
+	}
+}
