@@ -2,6 +2,7 @@ package boards
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/hermesboard/hermes/events"
 )
@@ -203,10 +204,12 @@ func (d *decision) may(c Command, id events.TaskID) (*task, *Rejection) {
 		return nil, reject(CodeNotYours, id, "", "%v: %s is not for %v", id, command, d.e.By.Actor)
 	case t.status == events.Running && d.me == nil:
 		return nil, reject(CodeRunOpen, id, wayOut(id, t, command), "%v is being worked on by %s (%v); %s needs %v",
-			id, d.s.names.text(t.run.agent), t.run.id, command, from)
+			id, d.s.names.text(t.run.agent), t.run.id, command, spelled(from))
 	}
-	return nil, reject(CodeWrongStatus, id, wayOut(id, t, command), "%v is %v; %s needs %v", id, t.at(), command, from)
+	return nil, reject(CodeWrongStatus, id, wayOut(id, t, command), "%v is %v; %s needs %v", id, t.at(), command, spelled(from))
 }
+
+func spelled(p places) string { return strings.ReplaceAll(p.String(), " ", ", ") }
 
 func noTask(id events.TaskID) *Rejection {
 	if id == 0 {
@@ -218,6 +221,10 @@ func noTask(id events.TaskID) *Rejection {
 // wayOut returns the command that gets a task out of where it is.
 func wayOut(id events.TaskID, t *task, command string) string {
 	const hermes = "hermes kanban "
+	switch command {
+	case "start_run", "end_run", "heartbeat":
+		return hermes + "runs " + id.String()
+	}
 	switch t.status {
 	case events.Running:
 		switch command {

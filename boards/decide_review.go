@@ -158,7 +158,7 @@ func (d *decision) blockTask(c BlockTask) *Rejection {
 	run := d.speak(c.Task, t)
 	switch {
 	case c.Kind > events.BlockPerson || c.Kind == events.BlockPerson && d.me != nil:
-		return reject(CodeBadCommand, c.Task, "", "%v: a worker blocks with needs_input, capability, transient or dependency", c.Task)
+		return reject(CodeBadCommand, c.Task, "", "%v: a block says needs_input, capability, transient or dependency", c.Task)
 	case run != nil && !run.personal():
 		d.workerBlock(t, &p)
 	case c.Kind == 0:

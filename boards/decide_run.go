@@ -46,9 +46,9 @@ func (d *decision) claimTask(c ClaimTask) *Rejection {
 // claimable refuses what must not be started now.
 func (d *decision) claimable(c ClaimTask, t *task, agent string, personal bool) *Rejection {
 	id := c.Task
-	wanted, wants := t.assignee, "is assigned to"
+	wanted, wants, hint := t.assignee, "is assigned to", "hermes kanban assign %v %s"
 	if t.phase == events.Review {
-		wanted, wants = t.reviewer, "is to be reviewed by"
+		wanted, wants, hint = t.reviewer, "is to be reviewed by", "hermes kanban edit %v --reviewer %s"
 	}
 	want := d.s.names.text(wanted)
 	if want == "" && t.phase == events.Ready {
@@ -82,7 +82,7 @@ func (d *decision) claimable(c ClaimTask, t *task, agent string, personal bool) 
 		return reject(CodeTooEarly, id, "", "%v rests until %v", id, t.retryAt)
 	}
 	if want != agent && (want != "" || t.phase == events.Review) {
-		return reject(CodeNotYours, id, fmt.Sprintf("hermes kanban assign %v %s", id, agent), "%v %s %s, not %s", id, wants, cmp.Or(want, "a person"), agent)
+		return reject(CodeNotYours, id, fmt.Sprintf(hint, id, agent), "%v %s %s, not %s", id, wants, cmp.Or(want, "a person"), agent)
 	}
 	return nil
 }

@@ -7,19 +7,19 @@
 //
 // A task moves like this; "verdict" is a worker's or a person's word:
 //
-//	           specify                edges met            claim
-//	 triage ─────────────► todo ◄────────────────► ready ────────► running
-//	    ▲                   ▲      edge opened       ▲ ▲              │
-//	    │                   │                        │ │  end without │ verdict
-//	 created            scheduled ───────────────────┘ └──────────────┤
-//	                      time due / promote                          │
-//	                                                                  │
-//	         blocked ◄──── block, gave up, stopped ───────────────────┤
-//	            └───────── unblock: back where it was                 │
-//	          review ◄──── request_review ────────────────────────────┤
-//	            └───────── claimed by the reviewer: approve → done, request_changes → ready
-//	            done ◄──── complete: pass, fail, cancelled ───────────┘
-//	            └───────── reopen; archive → archived
+//	          specify                edges met            claim
+//	triage ─────────────► todo ◄────────────────► ready ────────► running
+//	   ▲                   ▲      edge opened       ▲ ▲              │
+//	   │                   │                        │ │  end without │ verdict
+//	created            scheduled ───────────────────┘ └──────────────┤
+//	                     time due / promote                          │
+//	                                                                 │
+//	        blocked ◄──── block, gave up, stopped ───────────────────┤
+//	           └───────── unblock: back where it was                 │
+//	         review ◄──── request_review ────────────────────────────┤
+//	           └───────── claimed by the reviewer: approve → done, request_changes → ready
+//	           done ◄──── complete: pass, fail, cancelled ───────────┘
+//	           └───────── reopen; archive → archived
 //
 // A run has a claim, at most one verdict, and one end. The claim's position is
 // its fence; every command of a worker carries run and fence. The verdict moves

@@ -71,7 +71,9 @@ func (s *State) evolveTask(t *task, r *events.Record) {
 		for i := range t.parents {
 			t.parents[i].waived = t.parents[i].waived || slices.Contains(p.Waived, t.parents[i].parent)
 		}
-		t.startAt = 0
+		if p.To != events.Scheduled {
+			t.startAt = 0
+		}
 		t.rough = t.rough && p.To == events.Triage
 		t.move(p.To)
 	case events.TaskDemoted:

@@ -80,8 +80,10 @@ var ways = map[string]func(*testing.T, *boardstest.Board){
 		b.Must(t, boardstest.TheDispatcher, boards.EndRun{Run: events.RunID{Task: card, N: 1}})
 		b.Must(t, boardstest.TheDispatcher, boards.ClaimTask{Task: card, Agent: "critic", Token: boardstest.Token(events.RunID{Task: card, N: 2})})
 	},
-	"review":   toReview,
-	"blocked":  func(t *testing.T, b *boardstest.Board) { b.Must(t, boardstest.Kai, boards.BlockTask{Task: card, Kind: events.BlockNeedsInput}) },
+	"review": toReview,
+	"blocked": func(t *testing.T, b *boardstest.Board) {
+		b.Must(t, boardstest.Kai, boards.BlockTask{Task: card, Kind: events.BlockNeedsInput})
+	},
 	"done":     func(t *testing.T, b *boardstest.Board) { b.Must(t, boardstest.Kai, boards.CompleteTask{Task: card}) },
 	"archived": func(t *testing.T, b *boardstest.Board) { b.Must(t, boardstest.Kai, boards.ArchiveTask{Task: card}) },
 	"triage":   nil, // made so
@@ -202,7 +204,7 @@ func special(c boards.Command, as, place string, b *boardstest.Board) bool {
 	r, open := b.State.OpenRun(card)
 	switch c.CommandName() {
 	case "stop_run":
-		return !open
+		return !open || r.Verdict != 0
 	case "start_run", "end_run", "refuse_calls":
 		return false
 	}

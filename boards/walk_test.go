@@ -240,4 +240,3 @@ func TestWalkIsDeterministic(t *testing.T) {
 		}
 	}
 }
-

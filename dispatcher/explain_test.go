@@ -34,7 +34,7 @@ func randomFacts(rnd *rand.Rand, now events.Time) Facts {
 // randomPolicy is a record that changes the policy.
 func randomPolicy(rnd *rand.Rand, seq uint64, now events.Time) events.Record {
 	p := events.DefaultPolicy(int32(rnd.IntN(60)))
-	p.BoardCap, p.AgentCap, p.TenantCap = int32(5+rnd.IntN(60))*int32(rnd.IntN(2)), int32(rnd.IntN(12)), int32(rnd.IntN(20))
+	p.BoardCap, p.AgentCap, p.TenantCap = int32(1+rnd.IntN(20))*int32(rnd.IntN(2)), int32(rnd.IntN(12)), int32(rnd.IntN(20))
 	p.AgentCaps = []events.Cap{{Name: "agent-1", Max: int32(rnd.IntN(9))}}
 	p.TenantCaps = []events.Cap{{Name: "tenant-1", Max: int32(rnd.IntN(20))}}
 	p.DefaultAssignee = []string{"", "agent-3", "nobody"}[rnd.IntN(3)]

@@ -1,6 +1,11 @@
 package projections
 
-import "github.com/hermesboard/hermes/events"
+import (
+	"maps"
+	"slices"
+
+	"github.com/hermesboard/hermes/events"
+)
 
 // Lane is the part of the queue that one agent works through for one tenant.
 // Agent is empty for tasks nobody is named for. What holds an agent or a
@@ -68,6 +73,9 @@ func (v *View) dequeue(lane Lane, it item) {
 		}
 	}
 }
+
+// Lanes returns the lanes that have tasks, in no order.
+func (v *View) Lanes() []Lane { return slices.Collect(maps.Keys(v.queue)) }
 
 // Queued returns how many tasks the queue has.
 func (v *View) Queued() int {

@@ -22,7 +22,7 @@ import (
 	"github.com/hermesboard/hermes/events"
 )
 
-// A board lies at its slug, or at one of these where it was put on purpose.
+// Places where no board lies, which say why.
 const (
 	deletedPlace  = "_deleted/"
 	replacedPlace = "_replaced/" // a person accepted another board under its slug
@@ -260,7 +260,7 @@ func (a *anchor) at(place string) bool { return slices.Contains(a.places, place)
 // lost reports whether the board lies nowhere, and not on purpose.
 func (a *anchor) lost() bool {
 	for _, p := range a.places {
-		if strings.HasPrefix(p, deletedPlace) || strings.HasPrefix(p, replacedPlace) || exists(a.home.boards, p) {
+		if strings.HasPrefix(p, deletedPlace) || exists(a.home.boards, p) {
 			return false
 		}
 	}

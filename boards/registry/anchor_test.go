@@ -69,7 +69,7 @@ func TestTornCheckpoint(t *testing.T) {
 	id := makeBoard(t, h, "acme", 3)
 	log := filepath.Join(h.dir, anchorDir(id), "log")
 	whole := readFile(t, log)
-	for _, torn := range []string{`{"time":"20`, strings.TrimSuffix(string(whole), "\n"), "\x00\x00\x00"} {
+	for _, torn := range []string{`{"time":"20`, strings.TrimSuffix(string(whole), "\n"), "\x00\x00\x00", strings.Repeat("x", 1000)} {
 		writeFile(t, log, append(whole[:len(whole):len(whole)], torn...))
 		held := hold(t, h, "acme")
 		if got := held.Anchored().Seq; got != 3 {

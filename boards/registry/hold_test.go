@@ -249,6 +249,32 @@ func TestMoved(t *testing.T) {
 	}
 }
 
+// Somebody who only looks at the lock does not keep anybody from taking it.
+func TestHoldOutwaitsALook(t *testing.T) {
+	h := newHome(t)
+	makeBoard(t, h, "acme", 1)
+	look, err := tryLock(h.boards, "acme")
+	fatal(t, err)
+	time.AfterFunc(5*time.Millisecond, look.giveUp)
+	hold(t, h, "acme")
+}
+
+// The folder may move between opening its lock and getting it.
+func TestLockOfMovedFolder(t *testing.T) {
+	h := newHome(t)
+	makeBoard(t, h, "acme", 1)
+	f, err := openLock(h.boards, "acme")
+	fatal(t, err)
+	defer f.Close()
+	fatal(t, os.Rename(h.Paths("acme").Dir, h.Paths("shop").Dir))
+	makeBoard(t, h, "other", 1)
+	fatal(t, os.Rename(h.Paths("other").Dir, h.Paths("acme").Dir))
+	l := &boardLock{boards: h.boards, name: "acme", file: f}
+	if err := l.win(); !errors.As(err, new(*HeldError)) {
+		t.Errorf("got %v, want to have to look again", err)
+	}
+}
+
 func BenchmarkHoldRelease(b *testing.B) {
 	h := newHome(b)
 	makeBoard(b, h, "acme", 100)

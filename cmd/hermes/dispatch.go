@@ -14,8 +14,6 @@ import (
 	"github.com/hermesboard/hermes/boards/owner"
 	"github.com/hermesboard/hermes/boards/registry"
 	"github.com/hermesboard/hermes/dispatcher"
-	"github.com/hermesboard/hermes/events"
-	"github.com/hermesboard/hermes/projections"
 )
 
 // This file joins the dispatcher to the agents: neither knows the other.
@@ -106,20 +104,11 @@ func (s starter) Stop(ctx context.Context, r dispatcher.Ref, grace time.Duration
 // ownerOptions are those of a process that holds a board for one call: it
 // explains holds without a dispatcher.
 func (x *call) ownerOptions(home *registry.Home) owner.Options {
-	explain := sync.OnceValue(func() func(*projections.View, events.TaskID, events.Time) projections.Why {
-		profile, err := x.profileDir(home)
-		if err != nil {
-			profile = home.Dir()
-		}
-		slots, err := dispatcher.OpenSlots(home.SlotsDir(), int(hostSlots()))
-		if err != nil {
-			slots = nil
-		}
-		return dispatcher.Absent(configured(profile), slots)
-	})
-	return owner.Options{Version: version(), Explain: func(v *projections.View, t events.TaskID, now events.Time) projections.Why {
-		return explain()(v, t, now)
-	}}
+	profile, err := x.profileDir(home)
+	if err != nil {
+		profile = home.Dir()
+	}
+	return owner.Options{Version: version(), Explain: dispatcher.ExplainAbsent(configured(profile))}
 }
 
 // configured is the folder of a profile, as far as configuration alone can

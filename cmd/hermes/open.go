@@ -115,7 +115,7 @@ func (x *call) boardToChange(ctx context.Context) (api.Board, error) {
 		}
 		var live []string
 		for _, e := range entries {
-			if e.State != registry.StateArchived {
+			if e.State != registry.Archived {
 				live = append(live, e.Slug)
 			}
 		}
@@ -156,7 +156,7 @@ func (x *call) noBoard(ctx context.Context, home *registry.Home, slug string) er
 
 // createDefault makes the board default on its first use.
 func (x *call) createDefault(ctx context.Context, home *registry.Home) (api.Board, error) {
-	o, err := owner.Create(ctx, home, "default", "default", events.DefaultPolicy(hostSlots()), x.principal(), x.ownerOptions(home))
+	o, err := owner.Create(ctx, home, "default", "default", events.DefaultPolicy(hostSlots()), x.principal(), x.ownerOptions(home), holdOptions(home))
 	var exists *registry.ExistsError
 	if errors.As(err, &exists) { // somebody else was faster
 		return reach(ctx, home, "default", x.ownerOptions(home))

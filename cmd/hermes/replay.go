@@ -76,7 +76,7 @@ func runReplay(ctx context.Context, x *call) error {
 func (x *call) replay(ctx context.Context, b api.Board, info api.Info, p *replayPlan) error {
 	out := &timeline{x: x, board: info.Slug, wide: len(strconv.FormatUint(info.Head.Seq, 10)), where: p.where}
 	if !x.json() {
-		if err := x.replayHead(ctx, info, p); err != nil {
+		if err := x.replayHead(info, p); err != nil {
 			return err
 		}
 	}
@@ -115,7 +115,7 @@ func (x *call) replay(ctx context.Context, b api.Board, info api.Info, p *replay
 }
 
 // replayHead says which part of which log follows, and in which zone times are.
-func (x *call) replayHead(ctx context.Context, info api.Info, p *replayPlan) error {
+func (x *call) replayHead(info api.Info, p *replayPlan) error {
 	home, err := x.home()
 	if err != nil {
 		return err
@@ -126,7 +126,7 @@ func (x *call) replayHead(ctx context.Context, info api.Info, p *replayPlan) err
 		part = fmt.Sprintf("events %d to %d of %d", p.from, min(p.to, info.Head.Seq), info.Head.Seq)
 	}
 	signed := "not signed yet"
-	if c, ok := lastCheckpoint(ctx, home, info.Board); ok {
+	if c, ok := lastCheckpoint(home, info.Board); ok {
 		signed = fmt.Sprintf("checkpoint %d %s, signed %s", c.Head.Seq, brief(c.Head.Root), p.clock(c.Time))
 	}
 	_, err = fmt.Fprintf(x.Stdout, "%s   %s   times %s   %s\n\n", info.Slug, part, p.zone, signed)
@@ -182,8 +182,18 @@ func (x *call) replayAt(ctx context.Context, b api.Board, info api.Info, p *repl
 	stats := v.Stats(then)
 	fmt.Fprintf(x.Stdout, "%s as it stood at %d of %d, %s %s   %d tasks, %s, %s spent\n\n", info.Slug, at, info.Head.Seq,
 		p.day(then), p.clock(then), stats.Tasks, plural(stats.OpenRuns, "open run", "open runs"), money(stats.CostMicros, stats.Currency))
-	x.printCards(cards, "", then.Time())
+	x.printCards(cards, then.Time())
 	return nil
+}
+
+// printCards prints cards as the list does, as of some time.
+func (x *call) printCards(cards []projections.Card, now time.Time) {
+	rows := [][]string{{"ID", "STATUS", "PRI", "WHO", "FOR", "TITLE", "NOW"}}
+	for _, c := range cards {
+		rows = append(rows, []string{c.ID.String(), c.Status.String(), fmt.Sprint(c.Priority), dash(line(c.Assignee)),
+			ago(now, c.Since), cut(line(c.Title), 40), nowWords(c, now)})
+	}
+	table(x.Stdout, x.Width, rows)
 }
 
 func readText(ctx context.Context, b api.Board, seq uint64) (*events.Fields, error) {

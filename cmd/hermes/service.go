@@ -52,10 +52,13 @@ type service struct {
 	starter *start.Starter
 	server  *api.Server
 	l       net.Listener
+
+	lastOpen int // runs that were open when Run returned
 }
 
-// open takes a held board over and starts to listen on its socket; Run serves it.
-func (h *host) open(ctx context.Context, held *registry.Held) (s *service, err error) {
+// open takes a held board over and starts to listen on its socket; Run serves
+// it, with untilIdle until nothing can start and no run is open.
+func (h *host) open(held *registry.Held, untilIdle bool) (s *service, err error) {
 	s = &service{host: h, held: held}
 	warn := func(err error) { h.warn(held.Slug(), err) }
 	late := &lateDispatcher{}
@@ -70,7 +73,7 @@ func (h *host) open(ctx context.Context, held *registry.Held) (s *service, err e
 	}
 	s.starter = &start.Starter{Home: h.home.Dir(), Profile: h.profile, BoardDir: held.Paths().Dir, RunDir: h.home.RunDir(),
 		Program: program, Getenv: h.env.Getenv, Warn: warn}
-	s.disp = dispatcher.New(dispatcher.Options{Board: s.owner, Agents: h.agents, Starter: starter{s.starter}, Slots: h.slots, Warn: warn})
+	s.disp = dispatcher.New(dispatcher.Options{Board: s.owner, Agents: h.agents, Starter: starter{s.starter}, Slots: h.slots, Warn: warn, UntilIdle: untilIdle})
 	late.set(s.disp)
 	s.owner.SetDispatcher(s.disp.Info)
 	socket, err := held.SocketPath()
@@ -114,6 +117,7 @@ func (s *service) Run(ctx context.Context) error {
 		}
 	})
 	err := g.Wait()
+	s.lastOpen = s.openRuns()
 	s.starter.Close()
 	s.l.Close()
 	err = errors.Join(err, s.owner.Close())

@@ -3,6 +3,7 @@ package boltlog_test
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/hermesboard/hermes/events"
@@ -118,7 +119,7 @@ func TestBallast(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		info, err := os.Stat(path[:len(path)-len("board.db")] + boltlog.BallastName)
+		info, err := os.Stat(filepath.Join(filepath.Dir(path), boltlog.BallastName))
 		if err != nil || info.Size() != boltlog.BallastBytes {
 			t.Fatalf("ballast: %v, %v", info, err)
 		}

@@ -1,9 +1,7 @@
 package boltlog_test
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"testing"
@@ -46,16 +44,4 @@ func must(err error) {
 		fmt.Fprintln(os.Stderr, "child:", err)
 		os.Exit(3)
 	}
-}
-
-// lines sends each line of r and closes the channel at its end.
-func lines(r io.Reader) <-chan string {
-	c := make(chan string)
-	go func() {
-		defer close(c)
-		for s := bufio.NewScanner(r); s.Scan(); {
-			c <- s.Text()
-		}
-	}()
-	return c
 }

@@ -112,6 +112,7 @@ func TestCopyForward(t *testing.T) {
 }
 
 func TestCopyForwardRefuses(t *testing.T) {
+	t.Parallel() // it waits for a lock
 	for name, spoil := range map[string]func(string) error{
 		"Record": edit("log", func(b *bbolt.Bucket) error { return b.Put(key(5), logtest.Commit(5, 1).Records[0].Record) }),
 		"Text":   edit("text", func(b *bbolt.Bucket) error { return b.Put(key(5), b.Get(key(3))) }),

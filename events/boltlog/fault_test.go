@@ -127,6 +127,9 @@ func TestFaults(t *testing.T) {
 	if err != nil {
 		t.Skip("strace is not installed")
 	}
+	if out, err := exec.Command(strace, "-o", os.DevNull, strace, "-V").CombinedOutput(); err != nil {
+		t.Skipf("strace may not trace here: %v: %s", err, out)
+	}
 	sweeps := []string{"fdatasync:error=EIO:when=%d", "pwrite64:error=EIO:when=%d", "pwrite64:error=ENOSPC:when=%d", "ftruncate:error=EFBIG:when=%d", "fsync:error=EIO:when=%d"}
 	if os.Getenv("BOLTLOG_FAULTS") == "all" {
 		sweeps = nil

@@ -180,7 +180,7 @@ func TestWalkPagesSurvives(t *testing.T) {
 	info, _ := f.Stat()
 	found := 0
 	for page := range info.Size() / pageSize {
-		for at := range int64(96) { // headers and the first elements, all bits
+		for at := range int64(48) { // headers and the first elements, all bits
 			for bit := range 8 {
 				off := page*pageSize + at
 				var b [1]byte

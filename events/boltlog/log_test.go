@@ -10,13 +10,18 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	for name, o := range map[string]*boltlog.Options{"Short": nil, "LongLived": {LongLived: true}} {
+	long := &boltlog.Options{LongLived: true}
+	for name, openAs := range map[string]func(t testing.TB, path string) events.Log{
+		"Short":     func(t testing.TB, path string) events.Log { return open(t, path, nil) },
+		"LongLived": func(t testing.TB, path string) events.Log { return open(t, path, long) },
+		"Faulty":    func(t testing.TB, path string) events.Log { return logtest.Faulty(open(t, path, nil)) },
+	} {
 		t.Run(name, func(t *testing.T) {
 			logtest.Run(t, func(t *testing.T) logtest.Harness {
 				path := newPath(t)
-				create(t, path, o).Close()
+				create(t, path, nil).Close()
 				return logtest.Harness{
-					Open:  func(t testing.TB) events.Log { return open(t, path, o) },
+					Open:  func(t testing.TB) events.Log { return openAs(t, path) },
 					Check: func(t testing.TB) { verify(t, path) },
 				}
 			})

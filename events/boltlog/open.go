@@ -243,14 +243,13 @@ func (l *Log) Head() events.Head {
 func (l *Log) Close() error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	err := l.alive()
-	if errors.Is(err, events.ErrClosed) && !errors.Is(err, events.ErrUnknownCommit) {
+	broken := l.alive()
+	if broken == events.ErrClosed {
 		return nil
 	}
-	if err == nil {
+	var err error
+	if broken == nil { // otherwise the log is left as it is, and whoever broke it was told
 		err = l.syncFreelist()
-	} else {
-		err = nil // broken: whoever broke it was told
 	}
 	l.mu.Lock()
 	l.broken = events.ErrClosed
@@ -261,9 +260,9 @@ func (l *Log) Close() error {
 // abandon closes the file as it is.
 func (l *Log) abandon() error {
 	if l.wedged {
-		// bbolt's locks may be held for ever. Closing the file frees the flock;
-		// the map stays until the process ends.
-		return l.file.Close()
+		// bbolt's own locks may be held for ever, so its Close might not come
+		// back. The map stays until the process ends.
+		return errors.Join(unix.Flock(int(l.file.Fd()), unix.LOCK_UN), l.file.Close())
 	}
 	return l.db.Close()
 }

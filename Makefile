@@ -1,0 +1,66 @@
+# Every target is a line or two of go; nothing here is needed to build or test.
+# What .ci/run does is "make check".
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The packages that start goroutines or processes. The sandbox suites run
+# their own test binary inside a sandbox and are left to "make test".
+RACE := ./agents/... ./boards/... ./cmd/... ./dispatcher/... ./events/... ./projections/...
+
+FUZZTIME  ?= 30s
+BENCHTIME ?= 1s
+KILLS     ?= 10000
+
+export CGO_ENABLED ?= 0
+
+.PHONY: help build test short race lint bench fuzz crash vectors demo check
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/hermes, static
+	go build -trimpath -o bin/hermes ./cmd/hermes
+
+test: ## all tests
+	go test ./...
+
+short: ## the tests that take no patience
+	go test -short ./...
+
+race: ## tests under the race detector (wants a C compiler)
+	CGO_ENABLED=1 go test -race -short -shuffle=on $(RACE)
+
+lint: ## gofmt, vet, tidy, staticcheck, govulncheck
+	@files="$$(gofmt -l .)"; if [ -n "$$files" ]; then echo "gofmt wants to change:"; echo "$$files"; exit 1; fi
+	go vet ./...
+	go mod tidy -diff
+	go tool staticcheck ./...
+	go tool govulncheck ./...
+
+bench: ## benchmarks; read the ratios to the raw disk, the absolute numbers move with the machine
+	go test -run=NONE -bench=. -benchmem -benchtime=$(BENCHTIME) \
+		./events ./events/boltlog ./projections ./boards/registry ./boards/owner ./dispatcher
+
+fuzz: ## every fuzz target for FUZZTIME (30s)
+	@for pkg in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; go test -run=NONE -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) "$$pkg"; \
+		done; \
+	done
+
+crash: ## the long form of kills (KILLS), injected disk faults and bit flips
+	BOLTLOG_KILLS=$(KILLS) BOLTLOG_FAULTS=all BOLTLOG_FLIPS=all \
+		go test -count=1 -timeout=4h -v -run='^(TestKill|TestFaults|TestBitFlips|TestDiskFull)' ./events/boltlog
+	go test -count=1 -timeout=1h -v -run='Crash|Unknown|Killed' ./boards/...
+
+vectors: ## write golden vectors, golden files and the tables of FORMAT.md anew
+	go test ./events -run='Format|Vector' -update
+	go test ./agents/builtin -update
+
+demo: ## the whole pipeline on this machine: no model, no network
+	go run ./cmd/hermes demo
+
+check: ## everything that CI checks
+	.ci/run

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/hermesboard/hermes/boards"
+	"github.com/hermesboard/hermes/events"
+	"github.com/hermesboard/hermes/projections"
+)
+
+// demoTasks is what the demonstration begins with: the orchestrator's task.
+func demoTasks(topic string) ([]boards.NewTask, error) {
+	title := "Brief on these documents"
+	if topic != "" {
+		title = "Brief: " + cut(line(topic), 200)
+	}
+	return []boards.NewTask{{Title: title, Body: topic, Assignee: "orchestrator", Recipe: "research/orchestrator"}}, nil
+}
+
+// progress shows how far the pipeline is: a small board that redraws itself on
+// a terminal, one line for each change otherwise.
+type progress struct {
+	d     *demo
+	lines int // drawn and to be overdrawn
+	last  map[events.TaskID]string
+	drawn string
+}
+
+func newProgress(d *demo) *progress { return &progress{d: d, last: make(map[events.TaskID]string)} }
+
+func (p *progress) update(cards []projections.Card) {
+	switch {
+	case p.d.json():
+	case p.d.Terminal:
+		p.draw(cards)
+	default:
+		p.print(cards)
+	}
+}
+
+// print says what changed, one line a change.
+func (p *progress) print(cards []projections.Card) {
+	for _, c := range cards {
+		state := c.Status.String()
+		if c.Verdict != 0 {
+			state += ": " + c.Verdict.String()
+		}
+		if p.last[c.ID] == state {
+			continue
+		}
+		p.last[c.ID] = state
+		fmt.Fprintf(p.d.Stdout, "%6s  %s %-13s %-14s %s\n", short(time.Since(p.d.started)), c.ID, c.Assignee, state, line(c.Title))
+	}
+}
+
+// draw redraws the board in place.
+func (p *progress) draw(cards []projections.Card) {
+	columns := [3][]string{}
+	waits := ""
+	for _, c := range cards {
+		switch {
+		case c.Status == events.Done:
+			columns[2] = append(columns[2], fmt.Sprintf("%s %s  %s", c.ID, c.Assignee, c.Verdict))
+		case c.Run != nil:
+			text := fmt.Sprintf("%s %s  %s", c.ID, c.Assignee, short(time.Since(c.Run.Claimed.Time())))
+			if c.Run.Total > 0 {
+				text += fmt.Sprintf("  %d/%d", c.Run.Done, c.Run.Total)
+			}
+			columns[1] = append(columns[1], text)
+		default:
+			columns[0] = append(columns[0], fmt.Sprintf("%s %s", c.ID, c.Assignee))
+			if c.Hold != nil && len(c.Hold.Tasks) > 0 {
+				waits = fmt.Sprintf("%s waits for %s", c.ID, ids(c.Hold.Tasks))
+			}
+		}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n  %-24s %-34s %s\n", "TODO", "RUNNING", "DONE")
+	for i := range max(len(columns[0]), len(columns[1]), len(columns[2]), 3) {
+		cell := func(col int) string {
+			if i < len(columns[col]) {
+				return columns[col][i]
+			}
+			return ""
+		}
+		fmt.Fprintf(&b, "  %-24s %-34s %s\n", cut(cell(0), 24), cut(cell(1), 34), cell(2))
+	}
+	fmt.Fprintf(&b, "  %s\n", waits)
+	if b.String() == p.drawn {
+		return
+	}
+	if p.lines > 0 {
+		fmt.Fprintf(p.d.Stdout, "\x1b[%dA\x1b[J", p.lines)
+	}
+	p.drawn, p.lines = b.String(), strings.Count(b.String(), "\n")
+	fmt.Fprint(p.d.Stdout, p.drawn)
+}
+
+func (p *progress) end() {
+	if p.d.Terminal && !p.d.json() {
+		fmt.Fprintln(p.d.Stdout)
+	}
+}
+
+// conclude says where the result is, what was checked, what happened, and what
+// to type next.
+func (d *demo) conclude(ctx context.Context, res demoResult) error {
+	w := d.Stdout
+	brief, err := os.ReadFile(res.Deliverable)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\nResult        %s   (%d words, %s)\n", res.Deliverable, len(strings.Fields(string(brief))), plural(res.report.Total, "citation", "citations"))
+	for i, c := range res.report.Citations {
+		if i == 3 {
+			break
+		}
+		fmt.Fprintf(w, "  [%d] %s   %q\n", c.Ref, line(c.Place()), cut(line(c.Quote), 90))
+	}
+	fmt.Fprintf(w, "Checked       %s\n", res.report)
+	for _, p := range res.report.Problems {
+		fmt.Fprintf(w, "  line %d: %s: %s\n", p.Line, line(p.Text), line(p.Why))
+	}
+	fmt.Fprintf(w, "Verified      %s\n", res.verify.words())
+
+	fmt.Fprint(w, "\nWhat happened\n")
+	if err := d.history(ctx); err != nil {
+		return err
+	}
+	exe := "hermes"
+	fmt.Fprintf(w, "\nDone in %s. Next\n", short(time.Since(d.started)))
+	fmt.Fprintf(w, "  %s --home %s kanban list --board %s\n", exe, d.home.Dir(), demoBoard)
+	fmt.Fprintf(w, "  %s --home %s board replay %s\n", exe, d.home.Dir(), demoBoard)
+	fmt.Fprintf(w, "  %s --home %s board verify %s\n", exe, d.home.Dir(), demoBoard)
+	return nil
+}
+
+// history tells the pipeline's story from its log.
+func (d *demo) history(ctx context.Context) error {
+	b, err := reach(ctx, d.home, demoBoard, d.ownerOptions(d.home))
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	for from := uint64(1); ; {
+		entries, err := b.Read(ctx, from, 0)
+		if err != nil || len(entries) == 0 {
+			return err
+		}
+		for _, e := range entries {
+			from = e.Seq + 1
+			r, err := events.Decode(e.Record)
+			if err != nil {
+				return err
+			}
+			if r.Time < events.TimeOf(d.started) || !tells(r) {
+				continue
+			}
+			entry := projections.Entry{Record: r}
+			if e.Text != nil {
+				text, err := events.DecodeText(e.Text)
+				if err != nil {
+					return err
+				}
+				entry.Fields = &text.Fields
+			}
+			words := projections.Words(entry)
+			who := words.Who
+			if words.Indent {
+				who = "  " + who
+			}
+			fmt.Fprintf(d.Stdout, "  %s   %-16s %s\n", r.Time.Time().Local().Format("15:04:05"), line2(who), line(words.What))
+		}
+	}
+}
+
+// tells picks the events that make the story.
+func tells(r events.Record) bool {
+	switch r.Data.(type) {
+	case events.TaskCreated, events.RunClaimed, events.TaskCompleted, events.TaskBlocked:
+		return true
+	}
+	return false
+}
+
+// line2 is line, leading blanks kept.
+func line2(s string) string {
+	trimmed := strings.TrimLeft(s, " ")
+	return strings.Repeat(" ", len(s)-len(trimmed)) + line(trimmed)
+}

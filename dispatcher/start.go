@@ -1,0 +1,198 @@
+package dispatcher
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/hermesboard/hermes/boards"
+	"github.com/hermesboard/hermes/events"
+	"github.com/hermesboard/hermes/projections"
+)
+
+// startAll starts what can start and returns how many runs it claimed.
+func (d *Dispatcher) startAll(ctx context.Context, now time.Time, p *plan) (int, error) {
+	state, err := d.o.Slots.Probe()
+	if err != nil {
+		return 0, err
+	}
+	at := events.TimeOf(now)
+	f := d.newFacts(state, at)
+	var starts []Start
+	var waiting, open int
+	d.o.Board.View(func(v *projections.View) {
+		policy, _ := v.Policy()
+		for _, lane := range v.Lanes() {
+			if name := who(lane, &policy); name != "" {
+				f.Agents[name] = d.o.Agents.Agent(name)
+			}
+		}
+		starts = Next(v, f, at)
+		waiting, open = v.Queued()-len(starts), int(v.OpenCount())
+	})
+	d.facts.Store(&f)
+	started := 0
+	for _, s := range starts {
+		if ctx.Err() != nil {
+			return started, nil
+		}
+		ok, err := d.start(ctx, now, s)
+		if err != nil {
+			return started, err
+		}
+		if ok {
+			started++
+		}
+	}
+	d.waitForSlots(now, p, state, waiting, open+started)
+	for _, r := range d.refused {
+		p.by(now.Add(r.Until.Sub(at)))
+	}
+	return started, nil
+}
+
+// newFacts gathers what is known beyond the board, but for the agents.
+func (d *Dispatcher) newFacts(state SlotState, at events.Time) Facts {
+	maps.DeleteFunc(d.refused, func(_ events.TaskID, r Refusal) bool { return r.Until <= at })
+	f := Facts{
+		Dispatcher: Serving, Slots: state.Total, Free: state.Free,
+		Agents: map[string]Agent{}, Refused: maps.Clone(d.refused), Stuck: map[events.RunID]events.Time{},
+	}
+	if d.drain.Load() {
+		f.Dispatcher = Stopping
+	}
+	for run, w := range d.runs {
+		if w.stuck != 0 {
+			f.Stuck[run] = w.stuck
+		}
+	}
+	return f
+}
+
+// waitForSlots looks again where tasks wait for slots that are not this
+// board's: of those no commit tells that they are free. A slot is also not
+// this board's for the moment between the end of a run and that of its supervisor.
+func (d *Dispatcher) waitForSlots(now time.Time, p *plan, state SlotState, waiting, open int) {
+	if taken := state.Total - state.Free; waiting == 0 || state.Free > 0 || taken <= open {
+		d.starve = 0
+		return
+	}
+	d.starve = max(d.starve, starveMin)
+	p.by(now.Add(d.starve))
+}
+
+// start claims a task and starts its run; false if it did not come to that.
+// Once the claim is committed it is brought to an end even if ctx ends.
+func (d *Dispatcher) start(ctx context.Context, now time.Time, s Start) (bool, error) {
+	slot, err := d.o.Slots.Take(s.Task.String() + " for " + s.Agent)
+	if slot == nil || err != nil {
+		return false, err
+	}
+	defer slot.Close()
+	token, err := newToken()
+	if err != nil {
+		return false, err
+	}
+	res, refused, err := d.do(ctx, boards.ClaimTask{
+		Task: s.Task, Agent: s.Agent, Role: s.Role, Token: events.DigestOf([]byte(token)), Facts: s.Facts,
+		Backend: s.Backend, Runtime: s.Runtime, Model: s.Model,
+	})
+	if err != nil {
+		return false, err
+	}
+	if refused != nil {
+		at := events.TimeOf(now)
+		d.refused[s.Task] = Refusal{Since: at, Until: at.Add(refusalWait), Detail: refused.Detail}
+		return false, nil
+	}
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTime)
+	defer cancel()
+	a, err := d.o.Board.Assignment(res.Run)
+	if err != nil {
+		return true, d.failed(bounded, res.Run, events.OutcomeReleased, err)
+	}
+	sup, err := d.o.Starter.Start(bounded, a, token, slot)
+	if err != nil {
+		return true, d.failed(bounded, res.Run, events.OutcomeSpawnFailed, err)
+	}
+	if err := d.release(bounded, a, sup); err != nil {
+		return true, err
+	}
+	d.follow(ctx, a.Run, sup)
+	return true, nil
+}
+
+// release records the identity of a supervisor and lets it go on. One that is
+// not to go on after all exits; the watch then ends its run.
+func (d *Dispatcher) release(ctx context.Context, a boards.Assignment, sup Supervisor) error {
+	_, refused, err := d.do(ctx, boards.StartRun{Run: a.Run, Started: sup.Process()})
+	if err != nil || refused != nil {
+		sup.Abort()
+		if err != nil {
+			return fmt.Errorf("start of %s: %w", a.Run, err)
+		}
+		return nil
+	}
+	if err := sup.Release(); err != nil {
+		d.warn(fmt.Errorf("supervisor of %s: %w", a.Run, err))
+	}
+	return nil
+}
+
+// follow waits in a goroutine for a supervisor to end, so that an end it could
+// not report is noticed at once.
+func (d *Dispatcher) follow(ctx context.Context, run events.RunID, sup Supervisor) {
+	now := time.Now()
+	d.heard.seen(run, now)
+	d.runs[run] = &watched{lookAt: now.Add(safetyTick), signAt: now}
+	d.helpers.Go(func() {
+		select {
+		case <-sup.Done():
+			d.report(ctx, func() {
+				if w := d.runs[run]; w != nil {
+					w.lookAt = time.Time{}
+				}
+			})
+		case <-ctx.Done():
+		}
+	})
+}
+
+// report hands what a goroutine found out to that of Run.
+func (d *Dispatcher) report(ctx context.Context, what func()) {
+	select {
+	case d.reports <- what:
+	case <-ctx.Done():
+	}
+}
+
+// failed ends a run that was claimed and could not be started.
+func (d *Dispatcher) failed(ctx context.Context, run events.RunID, outcome events.Outcome, cause error) error {
+	d.warn(fmt.Errorf("start of %s: %w", run, cause))
+	_, _, err := d.do(ctx, boards.EndRun{Run: run, Outcome: outcome, Reason: cause.Error()})
+	return err
+}
+
+const tokenBytes = 32
+
+// newToken makes the credential of a run. It is never logged or stored here.
+func newToken() (string, error) {
+	b := make([]byte, tokenBytes)
+	if _, err := rand.Read(b); err != nil {
+		return "", fmt.Errorf("token: %w", err)
+	}
+	return hex.EncodeToString(b), nil
+}
+
+func newCommandID() (events.CommandID, error) {
+	id, err := ulid.New(ulid.Timestamp(time.Now()), rand.Reader)
+	if err != nil {
+		return id, fmt.Errorf("command id: %w", err)
+	}
+	return id, nil
+}
