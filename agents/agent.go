@@ -3,16 +3,16 @@ package agents
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
+	"syscall"
 
 	"github.com/goccy/go-yaml"
 
 	"github.com/hermesboard/hermes/events"
-	"github.com/hermesboard/hermes/sandbox/driver"
 )
 
 // Agent is one worker of a profile.
@@ -20,35 +20,35 @@ type Agent struct {
 	Name string `yaml:"-" json:"name"`
 	Dir  string `yaml:"-" json:"dir"` // its folder
 
-	Description string   `yaml:"description" json:"description,omitzero"`
-	Role        string   `yaml:"role" json:"role,omitzero"` // worker (default), orchestrator, reviewer
+	Description string   `yaml:"description,omitempty" json:"description,omitzero"`
+	Role        string   `yaml:"role,omitempty" json:"role,omitzero"` // worker (default), orchestrator, reviewer
 	Runtime     Runtime  `yaml:"runtime" json:"runtime"`
-	Terminal    Terminal `yaml:"terminal" json:"terminal"`
+	Terminal    Terminal `yaml:"terminal,omitempty" json:"terminal"`
 }
 
 // Runtime is how an agent is launched.
 type Runtime struct {
 	Kind string `yaml:"kind" json:"kind"` // builtin or command
 	// Name is which builtin: orchestrator, researcher or writer.
-	Name string `yaml:"name" json:"name,omitzero"`
+	Name string `yaml:"name,omitempty" json:"name,omitzero"`
 	// Sources is the folder a builtin reads, given to it read-only.
-	Sources string `yaml:"sources" json:"sources,omitzero"`
+	Sources string `yaml:"sources,omitempty" json:"sources,omitzero"`
 	// Command is the argv of kind command. {workspace} {inputs} {outputs}
 	// {task} {run} {board} {socket} and {hermes} are replaced; nothing is ever
 	// passed through a shell.
-	Command []string `yaml:"command" json:"command,omitzero"`
-	Model   string   `yaml:"model" json:"model,omitzero"`
+	Command []string `yaml:"command,omitempty" json:"command,omitzero"`
+	Model   string   `yaml:"model,omitempty" json:"model,omitzero"`
 }
 
 // Terminal is where it runs. Keys have the names of the public Python system.
 type Terminal struct {
-	Backend string            `yaml:"backend" json:"backend,omitzero"`                 // sandbox; empty = the profile's, then bubblewrap
-	Mounts  []string          `yaml:"mounts" json:"mounts,omitzero"`                   // host paths, read-only, seen under the same path
-	Env     []string          `yaml:"env_passthrough" json:"env_passthrough,omitzero"` // names of variables passed on
-	Set     map[string]string `yaml:"env" json:"env,omitzero"`                         // variables set
-	Network string            `yaml:"network" json:"network,omitzero"`                 // none (default) or full
+	Backend string            `yaml:"backend,omitempty" json:"backend,omitzero"`                 // sandbox; empty = the profile's, then bubblewrap
+	Mounts  []string          `yaml:"mounts,omitempty" json:"mounts,omitzero"`                   // host paths, read-only, seen under the same path
+	Env     []string          `yaml:"env_passthrough,omitempty" json:"env_passthrough,omitzero"` // names of variables passed on
+	Set     map[string]string `yaml:"env,omitempty" json:"env,omitzero"`                         // variables set
+	Network string            `yaml:"network,omitempty" json:"network,omitzero"`                 // none (default) or full
 	// Requires are capabilities the backend must enforce; see hermes sandbox list.
-	Requires []string `yaml:"requires" json:"requires,omitzero"`
+	Requires []string `yaml:"requires,omitempty" json:"requires,omitzero"`
 }
 
 // Problem is why an agent cannot be started. Code is a hold's reason.
@@ -61,37 +61,69 @@ type Problem struct {
 // Error returns the detail.
 func (p *Problem) Error() string { return p.Detail }
 
+const (
+	configFile     = "config.yaml"
+	maxConfigBytes = 1 << 20
+)
+
 var nameRule = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 
 // Load reads agents/<name>/config.yaml below a profile's folder. Any error is a *[Problem].
 func Load(profile, name string) (*Agent, error) {
+	problem := func(code, format string, v ...any) (*Agent, error) {
+		return nil, &Problem{code, name, fmt.Sprintf(format, v...)}
+	}
 	if !nameRule.MatchString(name) {
-		return nil, &Problem{"agent_unknown", name, fmt.Sprintf("%q is not the name of an agent", name)}
+		return problem("agent_unknown", "%q is not the name of an agent", name)
 	}
 	dir := filepath.Join(profile, "agents", name)
-	root, err := os.OpenRoot(profile)
-	if err != nil {
-		return nil, &Problem{"agent_unknown", name, fmt.Sprintf("there is no agent %s: %v", name, err)}
-	}
-	defer root.Close()
-	b, err := root.ReadFile(filepath.Join("agents", name, "config.yaml"))
+	file := filepath.Join(dir, configFile)
+	b, err := readConfig(profile, filepath.Join("agents", name, configFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &Problem{"agent_unknown", name, fmt.Sprintf("there is no agent %s (no %s)", name, filepath.Join(dir, "config.yaml"))}
+		return problem("agent_unknown", "there is no agent %s (no %s)", name, file)
 	} else if err != nil {
-		return nil, &Problem{"agent_config", name, err.Error()}
+		return problem("agent_config", "%s: %v", file, err)
 	}
-	a := &Agent{Name: name, Dir: dir}
+	a := &Agent{}
 	if err := yaml.UnmarshalWithOptions(b, a, yaml.Strict()); err != nil {
-		return nil, &Problem{"agent_config", name, fmt.Sprintf("%s: %v", filepath.Join(dir, "config.yaml"), err)}
+		return problem("agent_config", "%s: %v", file, err)
 	}
 	a.Name, a.Dir = name, dir
 	if err := a.Validate(); err != nil {
-		return nil, &Problem{"agent_config", name, fmt.Sprintf("%s: %v", filepath.Join(dir, "config.yaml"), err)}
+		return problem("agent_config", "%s: %v", file, err)
 	}
 	return a, nil
 }
 
-// Save writes the agent's config.yaml below a profile's folder, 0600 in a 0700 folder.
+// readConfig reads a file of a profile. What leads out of the profile, is not
+// a regular file or is too large is refused; a named pipe must not block.
+func readConfig(profile, name string) ([]byte, error) {
+	root, err := os.OpenRoot(profile)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("not a regular file")
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxConfigBytes+1))
+	if err == nil && len(b) > maxConfigBytes {
+		err = fmt.Errorf("more than %d bytes", maxConfigBytes)
+	}
+	return b, err
+}
+
+// Save writes the agent's config.yaml below a profile's folder, 0600 in a 0700
+// folder. The file is replaced whole.
 func Save(profile string, a *Agent) error {
 	if !nameRule.MatchString(a.Name) {
 		return fmt.Errorf("%q is not a name for an agent (want lower-case letters, digits, - and _)", a.Name)
@@ -103,78 +135,59 @@ func Save(profile string, a *Agent) error {
 	if err != nil {
 		return fmt.Errorf("agent %s: %w", a.Name, err)
 	}
-	dir := filepath.Join(profile, "agents", a.Name)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
+	root, err := os.OpenRoot(profile)
+	if err != nil {
+		return fmt.Errorf("agent %s: %w", a.Name, err)
 	}
-	return os.WriteFile(filepath.Join(dir, "config.yaml"), b, 0o600)
+	defer root.Close()
+	dir := filepath.Join("agents", a.Name)
+	if err := root.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("agent %s: %w", a.Name, err)
+	}
+	file := filepath.Join(dir, configFile)
+	if err := replace(root, file, b); err != nil {
+		return fmt.Errorf("agent %s: %w", a.Name, err)
+	}
+	return nil
 }
 
-// List returns the names of a profile's agents, sorted.
+func replace(root *os.Root, name string, b []byte) error {
+	temp := name + ".new"
+	if err := root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = root.Rename(temp, name)
+	}
+	if err != nil {
+		root.Remove(temp)
+	}
+	return err
+}
+
+// List returns the names of a profile's agents, sorted: the folders that have
+// a config.yaml.
 func List(profile string) ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(profile, "agents"))
+	dir := filepath.Join(profile, "agents")
+	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	var names []string
 	for _, e := range entries {
-		if e.IsDir() && nameRule.MatchString(e.Name()) {
+		if !e.IsDir() || !nameRule.MatchString(e.Name()) {
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join(dir, e.Name(), configFile)); err == nil {
 			names = append(names, e.Name())
 		}
 	}
 	return names, err
-}
-
-// Validate reports everything that is wrong with an agent's configuration, joined.
-func (a *Agent) Validate() error {
-	var errs []error
-	bad := func(format string, v ...any) { errs = append(errs, fmt.Errorf(format, v...)) }
-	switch a.Role {
-	case "", "worker", "orchestrator", "reviewer":
-	default:
-		bad("role %q is unknown (worker, orchestrator, reviewer)", a.Role)
-	}
-	r := a.Runtime
-	switch r.Kind {
-	case "builtin":
-		if !slices.Contains([]string{"orchestrator", "researcher", "writer"}, r.Name) {
-			bad("runtime.name %q is no builtin agent (orchestrator, researcher, writer)", r.Name)
-		}
-		if len(r.Command) > 0 {
-			bad("runtime builtin cannot honour runtime.command")
-		}
-		if r.Model != "" {
-			bad("runtime builtin cannot honour runtime.model: it calls no model")
-		}
-		if r.Sources != "" && !filepath.IsAbs(r.Sources) {
-			bad("runtime.sources %q is not an absolute path", r.Sources)
-		}
-	case "command":
-		if len(r.Command) == 0 || r.Command[0] == "" {
-			bad("runtime command wants runtime.command, the program and its arguments")
-		}
-		if r.Name != "" || r.Sources != "" {
-			bad("runtime command cannot honour runtime.name or runtime.sources")
-		}
-	case "":
-		bad("runtime.kind is missing (builtin, command)")
-	default:
-		bad("runtime.kind %q is unknown (builtin, command)", r.Kind)
-	}
-	if _, err := driver.ParseCapabilities(a.Terminal.Requires); err != nil {
-		bad("terminal.requires: %w", err)
-	}
-	for _, m := range a.Terminal.Mounts {
-		if !filepath.IsAbs(m) || filepath.Clean(m) != m {
-			bad("terminal.mounts: %q is not a clean absolute path", m)
-		}
-	}
-	switch a.Terminal.Network {
-	case "", "none", "full":
-	default:
-		bad("terminal.network %q is unknown (none, full)", a.Terminal.Network)
-	}
-	return errors.Join(errs...)
 }
 
 // EventRole is the agent's role as the log knows it.

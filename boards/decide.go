@@ -251,7 +251,7 @@ func wayOut(id events.TaskID, t *task, command string) string {
 // add appends a draft and returns its number, to be named in After.
 func (d *decision) add(draft events.Draft) int {
 	if d.out == nil {
-		d.out = make([]events.Draft, 0, 4)
+		d.out = make([]events.Draft, 0, 2)
 	}
 	d.out = append(d.out, draft)
 	return len(d.out)

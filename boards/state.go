@@ -214,7 +214,7 @@ func (s *State) waitsFor(child, ancestor events.TaskID) bool {
 	if child == ancestor {
 		return true
 	}
-	seen := make(map[events.TaskID]struct{})
+	seen := make([]uint64, len(s.tasks)/64+1) // a bit for each task
 	stack := []events.TaskID{child}
 	for len(stack) > 0 {
 		t := s.task(stack[len(stack)-1])
@@ -226,8 +226,8 @@ func (s *State) waitsFor(child, ancestor events.TaskID) bool {
 			if e.parent == ancestor {
 				return true
 			}
-			if _, ok := seen[e.parent]; !ok {
-				seen[e.parent] = struct{}{}
+			if word, bit := &seen[e.parent/64], uint64(1)<<(e.parent%64); *word&bit == 0 {
+				*word |= bit
 				stack = append(stack, e.parent)
 			}
 		}

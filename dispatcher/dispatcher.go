@@ -51,6 +51,7 @@ const (
 	soon        = time.Second           // until something on its way is looked at again
 	troubleWait = 5 * time.Second       // after the board did not take a command
 	refusalWait = 5 * time.Second       // before a refused claim is tried again
+	refusedMany = 64                    // so many refused claims are no accident: no hurry with the next
 	starveMin   = 20 * time.Millisecond // between looks at slots that others have
 	starveMax   = 2 * time.Second       //
 	startTime   = 30 * time.Second      // for making one supervisor

@@ -51,6 +51,9 @@ func (d *Dispatcher) startAll(ctx context.Context, now time.Time, p *plan) (int,
 	}
 	d.waitForSlots(now, p, state, waiting, open+started)
 	for _, r := range d.refused {
+		if r.Since == at && len(d.refused) < refusedMany {
+			p.by(now) // those behind it may start instead
+		}
 		p.by(now.Add(r.Until.Sub(at)))
 	}
 	return started, nil

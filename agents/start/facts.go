@@ -42,7 +42,9 @@ func (r *Roster) Agent(ctx context.Context, name string) (*agents.Agent, error) 
 	if err != nil {
 		return nil, problem("sandbox_gap", err)
 	}
-	if rep := r.probe(ctx, box); !rep.Available {
+	// A backend that isolates nothing has nothing to prove, and can only be
+	// tried by a supervisor.
+	if rep := r.probe(ctx, box); box.Capabilities().Has(driver.Files) && !rep.Available {
 		return nil, problem("sandbox_gap", fmt.Errorf("sandbox %s does not work here: %s", box.Name(), rep.Reason))
 	}
 	need, err := driver.ParseCapabilities(a.Terminal.Requires)

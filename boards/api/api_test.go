@@ -222,7 +222,7 @@ func TestRequestsThatAreWrong(t *testing.T) {
 		{"unknown path", "POST /v1/nothing HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}", `"code":"unknown_path"`},
 		{"unknown path, newer client", "POST /v1/nothing HTTP/1.1\r\nHost: h\r\nHermes-Version: 2.0\r\nContent-Length: 2\r\n\r\n{}", `"code":"owner_too_old"`},
 		{"wrong method", "GET /v1/do HTTP/1.1\r\nHost: h\r\n\r\n", `"code":"unknown_path"`},
-		{"not JSON", "POST /v1/do HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n{x}", `"code":"bad_request"`},
+		{"not JSON", post("/v1/do", "{x}"), `"code":"bad_request"`},
 		{"no principal", post("/v1/do", `{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","command":"resume_board"}`), `"code":"forbidden"`},
 		{"no id", post("/v1/do", `{"by":{"kind":"human"},"command":"resume_board"}`), `"code":"bad_request"`},
 		{"unknown command", post("/v1/do", `{"by":{"kind":"human"},"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","command":"fly"}`), `"code":"unknown_command"`},

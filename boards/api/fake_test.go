@@ -34,7 +34,9 @@ func (b *fakeBoard) add(entries ...events.Entry) {
 	b.more = make(chan struct{})
 }
 
-func (b *fakeBoard) Info(context.Context) (Info, error) { return Info{Slug: "acme", Title: "Acme"}, b.err }
+func (b *fakeBoard) Info(context.Context) (Info, error) {
+	return Info{Slug: "acme", Title: "Acme"}, b.err
+}
 
 func (b *fakeBoard) Do(ctx context.Context, by boards.Principal, id events.CommandID, c boards.Command) (boards.Result, error) {
 	if b.do == nil {
@@ -142,7 +144,9 @@ type served struct {
 	stop   func() // stops the server and waits for it
 }
 
-func serve(t testing.TB) *served { return serveAt(t, filepath.Join(t.TempDir(), "run", "s"), newFakeBoard()) }
+func serve(t testing.TB) *served {
+	return serveAt(t, filepath.Join(t.TempDir(), "run", "s"), newFakeBoard())
+}
 
 func serveAt(t testing.TB, socket string, b *fakeBoard) *served {
 	t.Helper()

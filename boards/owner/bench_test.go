@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hermesboard/hermes/boards"
+	"github.com/hermesboard/hermes/boards/api"
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/events/boltlog"
 	"github.com/hermesboard/hermes/projections"
@@ -109,6 +110,57 @@ func median(v []float64) float64 {
 func BenchmarkClients1(b *testing.B)  { benchmarkClients(b, 1) }
 func BenchmarkClients8(b *testing.B)  { benchmarkClients(b, 8) }
 func BenchmarkClients64(b *testing.B) { benchmarkClients(b, 64) }
+
+// BenchmarkSocket64 is 64 clients on the board's socket, a connection each.
+func BenchmarkSocket64(b *testing.B) {
+	const clients = 64
+	s := newTestStore(b, boltlog.Options{})
+	o := run(b, s, Options{})
+	socket := filepath.Join(s.dir, "run", "s")
+	l, err := api.Listen(socket)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	served := make(chan error, 1)
+	go func() { served <- (&api.Server{Board: o, Doors: o.Door, Version: "1"}).Serve(ctx, l) }()
+	c, err := api.Dial(ctx, socket, "1")
+	if err != nil {
+		b.Fatal(err)
+	}
+	var raw, ours []float64
+	for range 5 {
+		rate, _ := rawLoop(b, s.dir, 200*time.Millisecond)
+		var n atomic.Int64
+		var wait sync.WaitGroup
+		start := time.Now()
+		for range clients {
+			wait.Go(func() {
+				for time.Since(start) < 400*time.Millisecond {
+					if _, err := c.Do(context.Background(), kai, NewCommandID(), create("A task with a title of ordinary length")); err != nil {
+						b.Error(err)
+						return
+					}
+					n.Add(1)
+				}
+			})
+		}
+		wait.Wait()
+		raw = append(raw, rate)
+		ours = append(ours, float64(n.Load())/time.Since(start).Seconds()/rate)
+	}
+	b.ReportMetric(median(raw), "raw/s")
+	b.ReportMetric(median(ours), "x_raw")
+	b.ReportMetric(median(ours)*median(raw), "ops/s")
+	b.ReportMetric(0, "ns/op")
+	if err := c.Close(); err != nil {
+		b.Error(err)
+	}
+	cancel()
+	if err := <-served; err != nil {
+		b.Error(err)
+	}
+}
 
 // bigStore is a board with so many tasks, ten events each, written in bulk.
 func bigStore(b testing.TB, tasks int) *testStore {

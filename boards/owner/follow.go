@@ -64,12 +64,13 @@ func (o *Owner) ReadTask(ctx context.Context, task events.TaskID, from uint64, l
 
 const followSlice = 500
 
-// Follow implements [api.Board]. A freeze is waited out.
+// Follow implements [api.Board]. An event is seen once the view has it. A
+// freeze is waited out.
 func (o *Owner) Follow(ctx context.Context, from uint64, yield func(events.Entry) error) error {
 	wake, drop := o.wakes.subscribe()
 	defer drop()
 	for from = max(from, 1); ; {
-		entries, err := o.store.Log().Read(ctx, from, followSlice, true)
+		entries, err := o.published(ctx, from)
 		if err != nil && !(errors.Is(err, events.ErrClosed) && o.alive()) {
 			return o.readError(err)
 		}
@@ -90,6 +91,15 @@ func (o *Owner) Follow(ctx context.Context, from uint64, yield func(events.Entry
 			return o.goneError()
 		}
 	}
+}
+
+// published reads entries that the view has.
+func (o *Owner) published(ctx context.Context, from uint64) ([]events.Entry, error) {
+	head := o.seq.Load()
+	if from > head {
+		return nil, ctx.Err()
+	}
+	return o.store.Log().Read(ctx, from, int(min(head-from+1, followSlice)), true)
 }
 
 // alive reports whether the writer has not ended: a closed log is then a freeze.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hermesboard/hermes/boards"
@@ -122,6 +123,12 @@ func (w *writer) giveUp(ctx context.Context, cause error, waiting []*pending) er
 // the ballast gives up.
 func (w *writer) full(ctx context.Context, cause error, outcomes []*outcome) error {
 	w.o.space.refused(cause)
+	if !slices.ContainsFunc(outcomes, func(out *outcome) bool { return len(out.records) > 0 }) {
+		for _, out := range outcomes { // there were only offsets to save; they wait
+			out.tell()
+		}
+		return nil
+	}
 	var again []*pending
 	for _, out := range outcomes {
 		written := len(out.records) > 0 || out.first != nil

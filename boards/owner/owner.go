@@ -40,7 +40,7 @@ type Owner struct {
 	queue   chan *pending
 	errands chan func(context.Context, *writer) error
 	stop    context.CancelFunc // ends Run
-	stopped context.Context
+	stopped context.Context    // ended by stop: no new commands
 	gone    chan struct{} // closed when the writer has ended, or Close finds none
 	goneOne sync.Once
 
@@ -106,6 +106,7 @@ func (o *Owner) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer context.AfterFunc(ctx, o.stop)()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(o.stopped, cancel)()

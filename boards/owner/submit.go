@@ -18,6 +18,7 @@ type pending struct {
 	c      boards.Command
 	check  events.Check
 	seen   uint64      // the log had been searched for id up to here
+	tried  bool        // an append of it had an unknown outcome: finding it is no repeat
 	full   bool        // a full board refused it once; the ballast is given up for it
 	until  time.Time   // how long it waits for a frozen board; zero = it has not met one
 	answer chan answer // capacity 1; the writer answers once
@@ -56,6 +57,9 @@ func (o *Owner) Do(ctx context.Context, by boards.Principal, id events.CommandID
 }
 
 func (o *Owner) submit(ctx context.Context, p *pending) (boards.Result, error) {
+	if o.stopped.Err() != nil { // else a busy board would never be let go of
+		return boards.Result{}, o.goneError()
+	}
 	select {
 	case o.queue <- p:
 	case <-ctx.Done():

@@ -137,6 +137,7 @@ func (w *writer) commit(ctx context.Context, batch []*pending) error {
 func (w *writer) waiting(outcomes []*outcome) []*pending {
 	list := make([]*pending, 0, len(outcomes)+len(w.rest))
 	for _, out := range outcomes {
+		out.p.tried = out.p.tried || len(out.records) > 0
 		list = append(list, out.p)
 	}
 	list = append(list, w.rest...)
@@ -168,6 +169,7 @@ func (w *writer) decide(ctx context.Context, batch []*pending) ([]*outcome, erro
 		}
 		if found {
 			out.result, out.err = w.o.recall(ctx, entry, p.check)
+			out.result.Repeat = !p.tried
 			continue
 		}
 		out.records, out.encoded, out.err = w.rule(p)

@@ -78,6 +78,9 @@ func TestTornCheckpoint(t *testing.T) {
 		fatal(t, held.Release())
 	}
 	extend(t, h, "acme", 2)
+	if b := readFile(t, log); !strings.HasSuffix(string(b), "}\n") {
+		t.Errorf("the torn line is still there: %q", b)
+	}
 	n := 0
 	for _, err := range h.Checkpoints(id) {
 		fatal(t, err)

@@ -182,10 +182,11 @@ func TestAccept(t *testing.T) {
 			}
 			fatal(t, held.Release())
 			extend(t, s.h, "acme", 2)
-			if held := hold(t, s.h, "acme"); held.Unclean() {
+			held = hold(t, s.h, "acme")
+			if held.Unclean() {
 				t.Error("afterwards: the stop counts as unclean")
 			}
-			if list, err := s.h.List(t.Context()); err != nil || list[0].Slug != "acme" || list[0].State != InUse || list[0].Quarantine != nil {
+			if list, err := s.h.List(t.Context()); err != nil || list[0].Slug != "acme" || list[0].Board != held.Board() || list[0].State != InUse || list[0].Quarantine != nil {
 				t.Errorf("List: got %+v, %v", list, err)
 			}
 		})

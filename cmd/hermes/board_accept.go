@@ -69,6 +69,9 @@ func (x *call) accept(ctx context.Context, home *registry.Home, slug string) (er
 		return inUse(err)
 	}
 	if q == nil {
+		if x.json() {
+			return errors.Join(x.emit(map[string]string{"board": slug}), held.Release())
+		}
 		fmt.Fprintf(x.Stdout, "%s is in order again\n", slug)
 		return held.Release()
 	}

@@ -8,17 +8,21 @@ import (
 	"time"
 
 	"github.com/hermesboard/hermes/boards"
+	"github.com/hermesboard/hermes/boards/recipe"
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/projections"
 )
 
-// demoTasks is what the demonstration begins with: the orchestrator's task.
+// demoTasks is what the demonstration begins with: the recipe research.
 func demoTasks(topic string) ([]boards.NewTask, error) {
-	title := "Brief on these documents"
-	if topic != "" {
-		title = "Brief: " + cut(line(topic), 200)
+	r, err := recipe.Load(nil, "research")
+	if err != nil {
+		return nil, err
 	}
-	return []boards.NewTask{{Title: title, Body: topic, Assignee: "orchestrator", Recipe: "research/orchestrator"}}, nil
+	if topic == "" {
+		topic = "Brief on these documents"
+	}
+	return r.Expand(recipe.Inputs{"topic": topic, "team": "researcher-a,researcher-b"})
 }
 
 // progress shows how far the pipeline is: a small board that redraws itself on

@@ -33,7 +33,7 @@ var arrows = map[string][]string{
 	"dispatcher":      {"boards", "boards/api", "projections", "events", "events/pack"},
 	"sandbox":         {"sandbox"},
 	"agents":          {"agents", "boards", "boards/api", "boards/recipe", "projections", "events", "sandbox"},
-	"agents/builtin":  {"agents/builtin", "agents/worker", "projections", "events"},
+	"agents/builtin":  {"agents/builtin", "agents/worker", "boards", "boards/recipe", "projections", "events"},
 	"cmd":             {""},
 }
 

@@ -69,11 +69,9 @@ func runComplete(ctx context.Context, x *call) error {
 	if len(a) > 1 && (x.isSet("summary") || x.isSet("result") || x.isSet("metadata")) {
 		return usagef("--summary, --result and --metadata are for one task at a time")
 	}
-	meta := jsontext.Value(x.str("metadata"))
-	if len(meta) > 0 {
-		if err := meta.Compact(); err != nil {
-			return usagef("--metadata is not JSON: %v", err)
-		}
+	meta, err := x.metadata()
+	if err != nil {
+		return err
 	}
 	verdict := events.Pass
 	if x.flag("fail") {
@@ -87,6 +85,18 @@ func runComplete(ctx context.Context, x *call) error {
 	return x.each(ctx, a, func(t events.TaskID) boards.Command {
 		return boards.CompleteTask{Task: t, Verdict: verdict, Summary: x.str("summary"), Result: x.str("result"), Metadata: meta}
 	}, "completed: "+verdict.String())
+}
+
+// metadata reads the flag of that name; nil if it is not given.
+func (x *call) metadata() (jsontext.Value, error) {
+	meta := jsontext.Value(x.str("metadata"))
+	if len(meta) == 0 {
+		return nil, nil
+	}
+	if err := meta.Compact(); err != nil {
+		return nil, usagef("--metadata is not JSON: %v", err)
+	}
+	return meta, nil
 }
 
 func cancelVerb(env Env) *cli.Command {
@@ -355,8 +365,12 @@ func requestReviewVerb(env Env) *cli.Command {
 			if err != nil {
 				return err
 			}
+			meta, err := x.metadata()
+			if err != nil {
+				return err
+			}
 			return x.each(ctx, a, func(t events.TaskID) boards.Command {
-				return boards.RequestReview{Task: t, Summary: x.str("summary"), Reviewer: x.str("reviewer"), Metadata: jsontext.Value(x.str("metadata"))}
+				return boards.RequestReview{Task: t, Summary: x.str("summary"), Reviewer: x.str("reviewer"), Metadata: meta}
 			}, "waits for review")
 		})
 }

@@ -22,6 +22,9 @@ func sandboxCommand(env Env) *cli.Command {
 }
 
 func runSandboxList(ctx context.Context, x *call) error {
+	if err := sandbox.Supervise(); err != nil {
+		return err
+	}
 	boxes, err := sandboxes()
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -62,7 +63,11 @@ func (x *call) printVerified(r verifyReport) error {
 			return err
 		}
 	} else {
-		fmt.Fprintln(x.Stdout, r.words())
+		verdict := "good"
+		if !r.OK {
+			verdict = "DAMAGED"
+		}
+		fmt.Fprintf(x.Stdout, "%s   %s   %s\n", r.Board, verdict, r.words())
 		for _, p := range r.Problems {
 			fmt.Fprintf(x.Stdout, "  %s\n", line(p.String()))
 		}
@@ -73,25 +78,28 @@ func (x *call) printVerified(r verifyReport) error {
 	return nil
 }
 
-// words says the outcome in one line.
+// words says in one line what was found.
 func (r verifyReport) words() string {
 	if !r.OK {
-		return fmt.Sprintf("%s   DAMAGED   %d events, %s", r.Board, r.Events, plural(len(r.Problems), "problem", "problems"))
+		return fmt.Sprintf("%s in %s", plural(len(r.Problems), "problem", "problems"), plural(int(r.Events), "event", "events"))
 	}
-	s := fmt.Sprintf("%s   good   %d events, root %s, ", r.Board, r.Events, brief(r.Root))
-	if r.Checkpoints > 0 {
-		s += fmt.Sprintf("signature good up to %d, ", r.Signed)
-	} else {
-		s += "nothing signed yet, "
+	parts := []string{plural(int(r.Events), "event", "events"), "root " + brief(r.Root)}
+	switch {
+	case r.Checkpoints == 0:
+		parts = append(parts, "nothing signed yet")
+	case r.Signed == r.Events:
+		parts = append(parts, "signature good")
+	default:
+		parts = append(parts, fmt.Sprintf("signature good up to %d", r.Signed))
 	}
-	s += "state rebuilt from the log is the same, every start was allowed"
+	parts = append(parts, "state rebuilt from the log is the same", "every start was allowed")
 	if r.Erased > 0 {
-		s += fmt.Sprintf(", %s erased", plural(r.Erased, "text", "texts"))
+		parts = append(parts, plural(r.Erased, "text", "texts")+" erased")
 	}
 	if !r.File {
-		s += "; the pages of the file are in use and were not checked"
+		parts = append(parts, "pages of the file not checked (in use)")
 	}
-	return s
+	return strings.Join(parts, ", ")
 }
 
 // verifyBoard checks everything about a board that can be checked, whoever

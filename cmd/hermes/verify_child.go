@@ -67,7 +67,7 @@ func verifyChildCommand(env Env) *cli.Command {
 		switch {
 		case report.Newer != nil, report.Failed != "":
 			return exitError(exitBusy)
-		case len(report.Problems) > 0:
+		case len(report.Problems) > 0, report.Refused != nil:
 			return exitError(exitDamaged)
 		}
 		return nil
@@ -89,6 +89,7 @@ func examineFile(ctx context.Context, path string) childReport {
 			return r
 		case errors.As(p.Err, &refused):
 			r.Refused = &refusal{refused.Code, refused.Why}
+			return r
 		case p.Err != nil && !errors.Is(p.Err, events.ErrDamaged):
 			r.Failed = p.Err.Error()
 			return r
@@ -119,7 +120,7 @@ func verifyFile(ctx context.Context, path string) ([]problem, error) {
 	case r.Newer != nil:
 		return nil, &boltlog.NewerError{Path: path, Needs: r.Newer.Needs, Have: r.Newer.Have}
 	case r.Refused != nil:
-		return r.Problems, &boltlog.RefusedError{Path: path, Why: r.Refused.Why, Code: r.Refused.Code}
+		return nil, &boltlog.RefusedError{Path: path, Why: r.Refused.Why, Code: r.Refused.Code}
 	case r.Failed != "":
 		return nil, fmt.Errorf("verify %s: %s", path, r.Failed)
 	case len(r.Problems) == 0:

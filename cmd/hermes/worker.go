@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/urfave/cli/v2"
 
 	"github.com/hermesboard/hermes/agents/builtin/act"
@@ -207,7 +207,7 @@ func (x *call) putFiles(ctx context.Context, client *worker.Client, paths []stri
 		if n := x.str("name"); n != "" && len(paths) == 1 {
 			name = n
 		}
-		a, err := client.Put(ctx, filepath.ToSlash(name), f)
+		a, err := client.Put(ctx, filepath.ToSlash(name), struct{ io.Reader }{f}) // which the client cannot close
 		if err := errors.Join(err, f.Close()); err != nil {
 			return nil, err
 		}
@@ -263,8 +263,12 @@ func workerComplete(ctx context.Context, x *call) error {
 	if err != nil {
 		return err
 	}
+	meta, err := x.metadata()
+	if err != nil {
+		return err
+	}
 	args := worker.Complete{Key: x.str("key"), Verdict: events.Pass, Summary: summary, Result: x.str("result"),
-		Metadata: jsontext.Value(x.str("metadata")), Artifacts: files, Created: created}
+		Metadata: meta, Artifacts: files, Created: created}
 	if x.flag("fail") {
 		args.Verdict = events.Fail
 	}

@@ -17,10 +17,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hermesboard/hermes/agents/builtin"
 	"github.com/hermesboard/hermes/agents/worker"
+	"github.com/hermesboard/hermes/boards"
+	"github.com/hermesboard/hermes/boards/recipe"
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/projections"
 )
@@ -70,45 +73,68 @@ func Run(ctx context.Context, name string, env Env) error {
 	return err
 }
 
-// order is what the orchestrator may be told in its task, as a fenced block of JSON.
-type order struct {
-	Researchers []string `json:"researchers"` // assignees; default researcher-a and researcher-b
-	Writer      string   `json:"writer"`      // assignee; default writer
-}
-
+// orchestrate makes the rest of the recipe its task came from: the question is
+// divided over the researchers, and a writer waits for them.
 func orchestrate(ctx context.Context, env Env, d *projections.Detail) (worker.Complete, error) {
-	o := order{Researchers: []string{"researcher-a", "researcher-b"}, Writer: "writer"}
-	topic := fenced(d.Body, &o)
+	name, inputs, ok := recipe.ParseParams(d.Body)
+	if !ok {
+		name, inputs = "research", recipe.Inputs{"topic": strings.TrimSpace(d.Title + "\n" + d.Body)}
+	}
+	rec, err := recipe.Load(nil, name)
+	if err != nil {
+		return worker.Complete{}, err
+	}
 	corpus, err := load(env)
 	if err != nil {
 		return worker.Complete{}, err
 	}
-	parts := builtin.Plan(topic, corpus, len(o.Researchers))
-	tasks := make([]worker.Task, 0, len(parts)+1)
-	var after []string
-	for i, part := range parts {
-		params, err := json.MarshalIndent(part.Task, "", "  ")
-		if err != nil {
-			return worker.Complete{}, err
-		}
-		tasks = append(tasks, worker.Task{
-			Title: part.Title, Assignee: o.Researchers[i%len(o.Researchers)], Parents: []string{d.ID.String()},
-			Body: part.Body + "\n\n" + block(params), Recipe: "research/researcher", Priority: d.Priority,
-		})
-		after = append(after, fmt.Sprintf("#%d", i+1))
+	wanted, err := strconv.Atoi(rec.Value("researchers", inputs))
+	if err != nil {
+		return worker.Complete{}, fmt.Errorf("recipe %s: researchers: %w", name, err)
 	}
-	tasks = append(tasks, worker.Task{
-		Title: "Write the brief", Body: topic, Assignee: o.Writer, Parents: after, Recipe: "research/writer", Priority: d.Priority,
-	})
-	made, err := env.Client.Make(ctx, "plan", tasks...)
+	parts := builtin.Plan(inputs["topic"], corpus, wanted)
+	team := strings.FieldsFunc(rec.Value("team", inputs), func(r rune) bool { return r == ',' || r == ' ' })
+	if len(team) == 0 {
+		return worker.Complete{}, fmt.Errorf("recipe %s: nobody is named to research", name)
+	}
+	var shapeErr error
+	plan := recipe.Plan{Counts: map[string]int{"researcher": len(parts)}, Shape: func(role string, i int, t *boards.NewTask) {
+		if role != "researcher" {
+			return
+		}
+		params, err := json.MarshalIndent(parts[i].Task, "", "  ")
+		shapeErr = errors.Join(shapeErr, err)
+		t.Title, t.Body, t.Assignee = parts[i].Title, parts[i].Body+"\n\n"+block(params), team[i%len(team)]
+	}}
+	tasks, err := rec.ExpandAfter("orchestrator", d.ID, inputs, plan)
+	if err := errors.Join(err, shapeErr); err != nil {
+		return worker.Complete{}, err
+	}
+	made, err := env.Client.Make(ctx, "plan", toolTasks(tasks, d.Priority)...)
 	if err != nil {
 		return worker.Complete{}, err
 	}
-	writer := made[len(made)-1]
 	return worker.Complete{
-		Summary: fmt.Sprintf("%d documents divided over %d researchers; %s writes when they have passed", len(corpus.Files()), len(parts), writer),
+		Summary: fmt.Sprintf("%d documents divided over %d researchers; %s writes when they have passed", len(corpus.Files()), len(parts), made[len(made)-1]),
 		Created: made,
 	}, nil
+}
+
+// toolTasks says what a recipe makes in the words of the create tool.
+func toolTasks(tasks []boards.NewTask, priority int32) []worker.Task {
+	out := make([]worker.Task, len(tasks))
+	for i, t := range tasks {
+		out[i] = worker.Task{Title: t.Title, Body: t.Body, Assignee: t.Assignee, Priority: priority, Recipe: t.Recipe}
+		for _, p := range t.Parents {
+			parent := p.Task.String()
+			if p.New > 0 {
+				parent = fmt.Sprintf("#%d", p.New)
+			}
+			out[i].Parents = append(out[i].Parents, parent)
+			out[i].Needs = p.Needs.String()
+		}
+	}
+	return out
 }
 
 func research(ctx context.Context, env Env, d *projections.Detail) (worker.Complete, error) {
