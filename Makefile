@@ -58,6 +58,7 @@ crash: ## the long form of kills (KILLS), injected disk faults and bit flips
 vectors: ## write golden vectors, golden files and the tables of FORMAT.md anew
 	go test ./events -run='Format|Vector' -update
 	go test ./agents/builtin -update
+	go test ./cmd/hermes -run=Documents -update
 
 demo: ## the whole pipeline on this machine: no model, no network
 	go run ./cmd/hermes demo

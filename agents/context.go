@@ -234,6 +234,8 @@ func label(name string) string {
 func (c *briefing) age(t events.Time) string {
 	d := c.now.Sub(t.Time())
 	switch {
+	case t == 0: // erased
+		return "some time"
 	case d < time.Minute:
 		return "less than a minute"
 	case d < time.Hour:

@@ -12,6 +12,10 @@ import (
 	"github.com/hermesboard/hermes/sandbox/driver"
 )
 
+// DefaultPath is where an agent's programs are looked for unless its terminal
+// sets another PATH.
+const DefaultPath = "/usr/local/bin:/usr/bin:/bin"
+
 // builtins are the names of the agents inside the binary.
 var builtins = []string{"orchestrator", "researcher", "writer"}
 

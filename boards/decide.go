@@ -18,6 +18,11 @@ func Decide(s *State, c Command, e Env) ([]events.Draft, error) {
 	if len(d.out) > events.MaxCommandRecords {
 		return nil, reject(CodeTooMany, 0, "", "%s comes to %d events, at most %d", c.CommandName(), len(d.out), events.MaxCommandRecords)
 	}
+	for i := range d.out {
+		if r := fits(&d.out[i]); r != nil {
+			return nil, r
+		}
+	}
 	return d.out, nil
 }
 

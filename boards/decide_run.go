@@ -293,7 +293,7 @@ func (d *decision) finish(id events.TaskID, t *task, e ending) {
 		Outcome: e.outcome, To: to, GaveUp: b.gaveUp, Failures: b.failures, NoVerdicts: b.noVerdicts, Losses: b.losses, RetryAt: b.retryAt,
 		Exit: c.Exit, Signal: c.Signal, RanMS: max(c.RanMS, 0), Usage: usage(c.Usage), Egress: egress(c.Egress),
 		Transcript: c.Transcript, Kept: c.Kept,
-	}, Text: said(events.Fields{Evidence: measured(c.Evidence, MaxEvidence), Reason: measured(c.Reason, MaxReason)})}
+	}, Text: said(events.Fields{Evidence: measured(c.Evidence, MaxEvidence), Reason: measured(c.Reason, maxReported)})}
 	after := d.add(ended)
 	if !e.given {
 		d.afterEnd(id, t, e, to, b.gaveUp, after)
@@ -322,13 +322,13 @@ func (d *decision) then(t *task, then events.Then, b *booking) events.Status {
 
 // afterEnd drafts the event that says in full what the end came to.
 func (d *decision) afterEnd(id events.TaskID, t *task, e ending, to events.Status, gaveUp bool, after int) {
-	draft := events.Draft{Task: id, Tenant: d.s.names.text(t.tenant), After: after, Text: said(events.Fields{Reason: measured(e.report.Reason, MaxReason)})}
+	draft := events.Draft{Task: id, Tenant: d.s.names.text(t.tenant), After: after, Text: said(events.Fields{Reason: measured(e.report.Reason, maxReported)})}
 	switch to {
 	case events.Blocked:
 		p := events.TaskBlocked{Kind: events.BlockStopped, To: events.Blocked}
 		if gaveUp {
 			p.Kind = events.BlockGaveUp
-			draft.Text = said(events.Fields{Reason: measured(e.report.Reason, MaxReason), Evidence: measured(e.report.Evidence, MaxEvidence)})
+			draft.Text = said(events.Fields{Reason: measured(e.report.Reason, maxReported), Evidence: measured(e.report.Evidence, MaxEvidence)})
 		}
 		draft.Data = p
 		d.add(draft)
@@ -353,7 +353,7 @@ func (d *decision) holdFor(run *run, e ending, after int) {
 		return
 	}
 	d.add(events.Draft{After: after, Data: events.AgentHeld{Agent: agent, Cause: e.outcome, Until: until},
-		Text: said(events.Fields{Reason: measured(e.report.Reason, MaxReason), Evidence: measured(e.report.Evidence, MaxEvidence)})})
+		Text: said(events.Fields{Reason: measured(e.report.Reason, maxReported), Evidence: measured(e.report.Evidence, MaxEvidence)})})
 }
 
 // usage and egress cut what a program measured to what a record can hold.

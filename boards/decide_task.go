@@ -92,9 +92,6 @@ func (b *batch) create(i int, n *NewTask) *Rejection {
 		Status: status, Assignee: assignee, Reviewer: reviewer, Priority: n.Priority, Parents: parents, Workspace: n.Workspace,
 		StartAt: n.StartAt, MaxRuntimeMS: n.MaxRuntimeMS, MaxRetries: n.MaxRetries, Model: n.Model, Skills: some(n.Skills), Recipe: n.Recipe,
 	}, Text: &events.Fields{Title: n.Title, Body: n.Body}}
-	if r := fits(0, draft.Text); r != nil {
-		return r
-	}
 	made := b.add(draft)
 	if status == events.Blocked {
 		b.add(events.Draft{Task: id, Tenant: tenant, After: made, Data: events.TaskBlocked{Kind: events.BlockPerson, To: events.Blocked}})
@@ -202,11 +199,6 @@ func (d *decision) specifyTask(c SpecifyTask) *Rejection {
 		return r
 	}
 	text := said(events.Fields{Title: c.Title, Body: c.Body})
-	if text != nil {
-		if r := fits(c.Task, text); r != nil {
-			return r
-		}
-	}
 	d.add(d.about(c.Task, t, events.TaskSpecified{To: d.s.smooth(t, d.e.Now), Assignee: assignee}, text))
 	return nil
 }

@@ -197,7 +197,7 @@ func (s *script) event(r *events.Record) {
 	}
 }
 
-// trim leaves digests at eight digits, and long runs of one letter out.
+// trim leaves eight digits of every digest.
 func trim(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); {

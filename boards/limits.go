@@ -33,8 +33,9 @@ const (
 	MaxSkills       = 64
 	MaxHosts        = 100 // egress totals of one run; the rest is summed up
 
-	maxWaitMS = 30 * 24 * 3_600_000
-	maxTime   = events.Time(253_402_300_799_999_999) // the end of the year 9999
+	maxReported = 8 << 10 // the reason of an end, cut to fit beside its evidence
+	maxWaitMS   = 30 * 24 * 3_600_000
+	maxTime     = events.Time(253_402_300_799_999_999) // the end of the year 9999
 )
 
 // reject makes a rejection about a task; task 0 = none.
@@ -338,9 +339,16 @@ func measured(s string, limit int) string {
 	return s
 }
 
-// fits checks that the fields stay under the limit of a text once written as
-// JSON, where quotes and control characters take more room.
-func fits(id events.TaskID, f *events.Fields) *Rejection {
+// fits checks that a draft's text stays under its limit once written as JSON,
+// where quotes and control characters take more room.
+func fits(d *events.Draft) *Rejection {
+	f, id := d.Text, d.Task
+	if f == nil {
+		return nil
+	}
+	if _, created := d.Data.(events.TaskCreated); created {
+		id = 0 // the task is not there to attach anything to
+	}
 	raw := len(f.Title) + len(f.Body) + len(f.Summary) + len(f.Result) + len(f.Comment) + len(f.Reason) +
 		len(f.Answer) + len(f.Note) + len(f.Evidence) + len(f.Metadata)
 	if raw < events.MaxTextBytes/8 { // options and names are bounded well below the rest

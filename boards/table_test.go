@@ -157,7 +157,7 @@ func TestTableIsTheTruth(t *testing.T) {
 				switch has := inTable(table, c.CommandName(), as, place); {
 				case !has && err == nil:
 					t.Errorf("%s by %s on %s: accepted, and not in the table", c.CommandName(), as, place)
-				case has && barred && !special(c, as, place, b):
+				case has && barred && !special(c, as, b):
 					t.Errorf("%s by %s on %s: in the table, and refused: %s: %v", c.CommandName(), as, place, r.Code, r)
 				case err == nil:
 					accepted++
@@ -200,7 +200,7 @@ func inTable(table [][4]string, command, as, place string) bool {
 
 // special are refusals by what is not in the table: the second run of
 // reviewing, and runs that gave their verdict and may report only their end.
-func special(c boards.Command, as, place string, b *boardstest.Board) bool {
+func special(c boards.Command, as string, b *boardstest.Board) bool {
 	r, open := b.State.OpenRun(card)
 	switch c.CommandName() {
 	case "stop_run":

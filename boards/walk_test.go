@@ -16,8 +16,8 @@ import (
 
 var (
 	seed  = flag.Uint64("seed", 0, "walk only from this seed")
-	walks = flag.Int("walks", 24, "number of random walks")
-	steps = flag.Int("steps", 1200, "commands of a walk")
+	walks = flag.Int("walks", 32, "number of random walks")
+	steps = flag.Int("steps", 1500, "commands of a walk")
 )
 
 // TestWalk sends random commands and checks after every event that the state
@@ -42,7 +42,7 @@ func TestWalk(t *testing.T) {
 			t.Fatalf("walk -seed=%d -steps=%d: %v", s, *steps, err)
 		}
 	}
-	if *seed != 0 || n < 24 || *steps < 1200 {
+	if *seed != 0 || n < 32 || *steps < 1500 {
 		return
 	}
 	for _, k := range events.Catalog() {
@@ -65,6 +65,13 @@ func TestWalk(t *testing.T) {
 			t.Errorf("no walk moved a task by %s", row[0])
 		}
 	}
+	for _, story := range []string{"gave up", "continued", "waived", "stayed", "waited for a dependency", "block loop", "block gave_up", "block stopped",
+		"block needs_input", "block capability", "block transient", "block dependency", "block person"} {
+		if seen.moves[story] == 0 {
+			t.Errorf("no walk came to: %s", story)
+		}
+	}
+	t.Logf("stories: %v", seen.moves)
 	t.Logf("events: %v", seen.types)
 	t.Logf("refused: %v", seen.codes)
 }
@@ -90,7 +97,11 @@ func (seen *walked) walk(seed uint64, steps int) error {
 		seen.types[w.Records[i].Data.Type()]++
 	}
 	var fault error
+	auditor := audit{tasks: map[events.TaskID]*audited{}, held: map[string]events.Time{}}
 	w.After = func(r *events.Record) {
+		if err := auditor.read(r); err != nil && fault == nil {
+			fault = fmt.Errorf("record %d of %v: %w", r.Seq, r.Task, err)
+		}
 		if err := w.State.Check(); err != nil && fault == nil {
 			fault = fmt.Errorf("after %d %s: %w", r.Seq, r.Data.Type(), err)
 		}
@@ -134,9 +145,7 @@ func (seen *walked) outcome(w *boardstest.Walker, by boards.Principal, c boards.
 	}
 	for i := range records {
 		seen.types[records[i].Data.Type()]++
-		if p, ok := records[i].Data.(events.RunEnded); ok {
-			seen.outcomes[p.Outcome]++
-		}
+		seen.notable(&records[i])
 		b, err := events.Encode(records[i])
 		if err != nil {
 			return err
@@ -164,6 +173,29 @@ func (seen *walked) outcome(w *boardstest.Walker, by boards.Principal, c boards.
 		}
 	}
 	return nil
+}
+
+// notable counts what only a long story brings about.
+func (seen *walked) notable(r *events.Record) {
+	count := func(what string, is bool) {
+		if is {
+			seen.moves[what]++
+		}
+	}
+	switch p := r.Data.(type) {
+	case events.RunEnded:
+		seen.outcomes[p.Outcome]++
+		count("gave up", p.GaveUp)
+	case events.RunClaimed:
+		count("continued", p.Continues != events.RunID{})
+	case events.TaskBlocked:
+		count("block "+p.Kind.String(), true)
+		count("waited for a dependency", p.To == events.Todo)
+	case events.TaskPromoted:
+		count("waived", len(p.Waived) > 0)
+	case events.TaskReopened:
+		count("stayed", len(p.Stay) > 0)
+	}
 }
 
 func concerns(records []events.Record, id events.TaskID) bool {

@@ -210,6 +210,9 @@ func (p *pass) task(t *projections.Task) hold {
 	if t.Run != nil {
 		return p.ending(t, PreviousRunEnding)
 	}
+	if h := p.parents(t); len(h.Tasks) > 0 { // linked while it ran, and then sent to review
+		return h
+	}
 	b := &p.policy.Budget
 	switch {
 	case b.Task > 0 && t.CostMicros >= b.Task,

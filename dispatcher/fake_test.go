@@ -150,12 +150,12 @@ type starter struct {
 	script func(*process)
 	renew  func(events.RunID)
 	refuse error // of Start
-	undead bool  // Stop does not help
 
-	mu    sync.Mutex // guards all below
-	alive map[events.RunID]*process
-	most  int
-	stops []events.RunID
+	mu     sync.Mutex // guards all below
+	undead bool       // Stop does not help
+	alive  map[events.RunID]*process
+	most   int
+	stops  []events.RunID
 }
 
 // process stands for the processes of one run.
@@ -236,7 +236,10 @@ func (s *starter) Stop(ctx context.Context, r Ref, grace time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if s.undead {
+	s.mu.Lock()
+	undead := s.undead
+	s.mu.Unlock()
+	if undead {
 		return errors.New("will not die")
 	}
 	if p != nil {

@@ -247,15 +247,19 @@ func TestTreeThatWillNotDieKeepsItsClaim(t *testing.T) {
 		if claims, _ := history[events.RunClaimed](x.memBoard); len(claims) != 1 {
 			t.Errorf("%d claims while the tree lives", len(claims))
 		}
+		s.mu.Lock()
 		s.undead = false
+		s.mu.Unlock()
 		time.Sleep(2 * time.Minute)
 		if claims, _ := history[events.RunClaimed](x.memBoard); len(claims) != 2 {
 			t.Errorf("%d claims after it died, want 2", len(claims))
 		}
 		x.halt()
+		s.mu.Lock()
 		for _, p := range s.alive {
 			close(p.stop)
 		}
+		s.mu.Unlock()
 	})
 }
 
@@ -273,7 +277,7 @@ func TestRefusedClaimDoesNotStarveOthers(t *testing.T) {
 		}
 		x := begin(t, board, &starter{script: completes(time.Minute)}, Options{})
 		defer x.halt()
-		time.Sleep(10 * time.Minute)
+		time.Sleep(10*time.Minute + time.Second)
 		if board.status(tasks[1]) != events.Done || board.status(tasks[2]) != events.Done || board.status(tasks[0]) != events.Ready {
 			t.Errorf("got %v %v %v", board.status(tasks[0]), board.status(tasks[1]), board.status(tasks[2]))
 		}

@@ -50,10 +50,10 @@ func (d *Dispatcher) startAll(ctx context.Context, now time.Time, p *plan) (int,
 		}
 	}
 	d.waitForSlots(now, p, state, waiting, open+started)
+	if n := len(d.refused); n > len(f.Refused) && n < refusedMany {
+		p.by(now) // those behind may start instead
+	}
 	for _, r := range d.refused {
-		if r.Since == at && len(d.refused) < refusedMany {
-			p.by(now) // those behind it may start instead
-		}
 		p.by(now.Add(r.Until.Sub(at)))
 	}
 	return started, nil

@@ -2,16 +2,21 @@ package start
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/hermesboard/hermes/agents"
 	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/driver"
 )
+
+// probeAgain is after how long a sandbox that did not work is tried again.
+const probeAgain = 30 * time.Second
 
 // Roster answers whether the agents of a profile can be started here. Probes
 // of sandboxes are kept; configuration is read each time. It is safe for
@@ -22,7 +27,12 @@ type Roster struct {
 	Sandboxes *sandbox.Registry
 
 	mu     sync.Mutex
-	probes map[string]sandbox.Report
+	probes map[string]probed // guarded by mu
+}
+
+type probed struct {
+	report sandbox.Report
+	until  time.Time // zero = for ever
 }
 
 // Agent returns an agent that can be started, with its backend filled in, or a
@@ -42,20 +52,18 @@ func (r *Roster) Agent(ctx context.Context, name string) (*agents.Agent, error) 
 	if err != nil {
 		return nil, problem("sandbox_gap", err)
 	}
-	// A backend that isolates nothing has nothing to prove, and can only be
-	// tried by a supervisor.
-	if rep := r.probe(ctx, box); box.Capabilities().Has(driver.Files) && !rep.Available {
-		return nil, problem("sandbox_gap", fmt.Errorf("sandbox %s does not work here: %s", box.Name(), rep.Reason))
-	}
-	need, err := driver.ParseCapabilities(a.Terminal.Requires)
+	need, err := needs(a, box)
 	if err != nil {
 		return nil, problem("agent_config", err)
 	}
 	if err := box.Check(need); err != nil {
 		return nil, problem("sandbox_gap", err)
 	}
-	if !box.Capabilities().Has(driver.NetworkNone) && a.Terminal.Network == "none" {
-		return nil, problem("sandbox_gap", errors.New("terminal.network none cannot be enforced by sandbox "+box.Name()))
+	if rep := r.probe(ctx, box); !rep.Available {
+		return nil, problem("sandbox_gap", fmt.Errorf("sandbox %s does not work here: %s", box.Name(), rep.Reason))
+	}
+	if err := folders(a); err != nil {
+		return nil, problem("agent_config", err)
 	}
 	if err := program(a, box); err != nil {
 		return nil, problem("runtime_missing", err)
@@ -63,31 +71,123 @@ func (r *Roster) Agent(ctx context.Context, name string) (*agents.Agent, error) 
 	return a, nil
 }
 
+// needs is what an agent's sandbox must enforce. A sandbox that isolates
+// nothing was chosen by name; it has the host's network unless none is asked for.
+func needs(a *agents.Agent, box *sandbox.Sandbox) (driver.Capabilities, error) {
+	need, err := driver.ParseCapabilities(a.Terminal.Requires)
+	need |= driver.Socket
+	switch isolated := box.Capabilities().Has(driver.Files); {
+	case a.Terminal.Network == "none", a.Terminal.Network == "" && isolated:
+		need |= driver.NetworkNone
+	default:
+		need |= driver.NetworkFull
+	}
+	return need, err
+}
+
 func (r *Roster) probe(ctx context.Context, box *sandbox.Sandbox) sandbox.Report {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if rep, ok := r.probes[box.Name()]; ok {
-		return rep
+	if p, ok := r.probes[box.Name()]; ok && (p.until.IsZero() || time.Now().Before(p.until)) {
+		return p.report
 	}
-	rep := box.Probe(ctx)
+	p := probed{report: box.Probe(ctx)}
+	if ctx.Err() != nil {
+		return p.report // says nothing about the sandbox
+	}
+	if !p.report.Available {
+		p.until = time.Now().Add(probeAgain)
+	}
 	if r.probes == nil {
-		r.probes = make(map[string]sandbox.Report)
+		r.probes = make(map[string]probed)
 	}
-	r.probes[box.Name()] = rep
-	return rep
+	r.probes[box.Name()] = p
+	return p.report
+}
+
+// folders checks that what an agent is to be given is there.
+func folders(a *agents.Agent) error {
+	paths := a.Terminal.Mounts
+	if s := a.Runtime.Sources; s != "" {
+		paths = append([]string{s}, paths...)
+	}
+	for _, p := range paths {
+		if _, err := os.Stat(p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // program checks that a command's program is there, as far as that can be told
-// from outside: programs with placeholders or in the workspace cannot.
+// from outside: one with placeholders, or below the workspace, cannot. An
+// isolated agent sees of the host's programs those of the system and those in
+// its mounts.
 func program(a *agents.Agent, box *sandbox.Sandbox) error {
 	if a.Runtime.Kind != "command" {
 		return nil
 	}
 	name := a.Runtime.Command[0]
-	if filepath.IsAbs(name) || filepath.Base(name) == name && name[0] != '{' {
-		if _, err := exec.LookPath(name); err != nil {
-			return fmt.Errorf("runtime.command: %w", err)
+	if strings.Contains(name, "{") || strings.Contains(name, "/") && !filepath.IsAbs(name) {
+		return nil
+	}
+	found, err := lookPath(name, searchPath(a))
+	if err != nil {
+		return fmt.Errorf("runtime.command: %w", err)
+	}
+	if !box.Capabilities().Has(driver.Files) {
+		return nil
+	}
+	real, err := filepath.EvalSymlinks(found)
+	if err != nil {
+		return fmt.Errorf("runtime.command: %w", err)
+	}
+	for _, p := range []string{found, real} {
+		if !visible(p, a.Terminal.Mounts) {
+			return fmt.Errorf("runtime.command: %s is not seen inside sandbox %s; add its folder to terminal.mounts", p, box.Name())
 		}
 	}
 	return nil
+}
+
+func searchPath(a *agents.Agent) string {
+	if p, ok := a.Terminal.Set["PATH"]; ok {
+		return p
+	}
+	for _, name := range a.Terminal.Env {
+		if p := os.Getenv(name); name == "PATH" && p != "" {
+			return p
+		}
+	}
+	return agents.DefaultPath
+}
+
+// lookPath finds a program as the agent's sandbox will.
+func lookPath(name, path string) (string, error) {
+	if filepath.IsAbs(name) {
+		return name, executable(name)
+	}
+	for _, dir := range filepath.SplitList(path) {
+		if file := filepath.Join(dir, name); filepath.IsAbs(file) && executable(file) == nil {
+			return file, nil
+		}
+	}
+	return "", fmt.Errorf("%q: %w (looked in %s)", name, exec.ErrNotFound, path)
+}
+
+func executable(file string) error {
+	info, err := os.Stat(file)
+	if err == nil && (!info.Mode().IsRegular() || info.Mode()&0o111 == 0) {
+		err = fmt.Errorf("%s is not a program", file)
+	}
+	return err
+}
+
+func visible(path string, mounts []string) bool {
+	for _, dir := range append([]string{"/usr", "/bin", "/sbin", "/lib", "/lib64"}, mounts...) {
+		if path == dir || strings.HasPrefix(path, dir+"/") {
+			return true
+		}
+	}
+	return false
 }

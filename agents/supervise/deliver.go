@@ -2,117 +2,71 @@ package supervise
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
+	"github.com/hermesboard/hermes/agents"
 	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/boards/api"
 	"github.com/hermesboard/hermes/events"
+	"github.com/hermesboard/hermes/projections"
 )
-
-// verdictFile holds a verdict from before it is sent until the run has ended.
-const verdictFile = "verdict.json"
 
 // patience is how long a worker's call waits for a board that does not answer.
 const patience = 30 * time.Second
 
-type keptVerdict struct {
-	ID      events.CommandID `json:"id"`
-	Name    string           `json:"name"`
-	Command jsontext.Value   `json:"command"`
-}
-
-// verdict puts a verdict on disk, then sends it. Where the board refuses it the
-// run goes on and may give another.
-func (r *run) verdict(ctx context.Context, id events.CommandID, c boards.Command) (boards.Result, error) {
-	body, err := boards.EncodeCommand(c)
-	if err != nil {
-		return boards.Result{}, err
-	}
-	kept, err := json.Marshal(keptVerdict{ID: id, Name: c.CommandName(), Command: body})
-	if err != nil {
-		return boards.Result{}, err
-	}
-	path := filepath.Join(r.spec.Dir(), verdictFile)
-	if err := writeDurably(path, kept); err != nil {
-		return boards.Result{}, fmt.Errorf("keep the verdict: %w", err)
-	}
-	var res boards.Result
-	err = r.insist(ctx, patience, func() error {
-		res, err = r.deps.Door.Do(ctx, id, c)
-		return err
-	})
-	var rej *boards.Rejection
-	if errors.As(err, &rej) {
-		os.Remove(path)
-	}
-	return res, err
-}
-
-// redeliver sends a verdict that an earlier try kept but may not have delivered.
-func (r *run) redeliver(ctx context.Context) error {
-	path := filepath.Join(r.spec.Dir(), verdictFile)
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil // none kept
-	}
-	var kept keptVerdict
-	if err := json.Unmarshal(b, &kept); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	c, err := boards.DecodeCommand(kept.Name, kept.Command)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	err = r.insist(ctx, time.Hour, func() error {
-		_, err := r.deps.Door.Do(ctx, kept.ID, c)
-		return err
-	})
-	if err == nil {
-		os.Remove(path)
-	}
-	return err
-}
-
 // report sends the end of the run, again and again until the board has it. A
 // kept verdict goes first.
 func (r *run) report(ctx context.Context, e end) error {
-	if err := r.redeliver(ctx); err != nil {
+	if err := r.verdict.redeliver(ctx, time.Hour); err != nil {
 		r.deps.Warn(err)
 	}
 	r.reportRefusals(ctx)
-	sum, err := r.out.seal()
-	if err != nil {
-		r.deps.Warn(err)
-	}
 	a := r.spec.Assignment
 	c := boards.EndRun{
-		Run: a.Run, Outcome: e.outcome, RanMS: time.Since(r.started).Milliseconds(), Transcript: sum, Kept: true,
-		Evidence: r.out.evidence(), Reason: e.reason, Signal: int32(e.status.Signal),
-		Usage: events.Usage{Source: "none"},
+		Run: a.Run, Outcome: e.outcome, RanMS: time.Since(r.started).Milliseconds(), Kept: r.kept,
+		Reason: agents.Plain(e.reason), Signal: int32(e.status.Signal), Usage: events.Usage{Source: "none"},
+	}
+	if r.out != nil {
+		var err error
+		if c.Transcript, err = r.out.seal(); err != nil {
+			r.deps.Warn(err)
+		}
+		c.Evidence = r.out.evidence(r.spec.hide)
 	}
 	if e.exited && e.status.Signal == 0 {
 		code := int32(e.status.Code)
 		c.Exit = &code
 	}
-	id := events.ForeignCommandID(a.Board, "end", a.Run.String())
-	err = r.insist(ctx, 24*time.Hour, func() error {
+	id := events.ForeignCommandID(a.Board, "end", fmt.Sprintf("%s %d", a.Run, a.Fence))
+	err := insist(ctx, 24*time.Hour, final, func() error {
 		_, err := r.deps.Door.Do(ctx, id, c)
 		return err
 	})
-	if err != nil {
+	switch {
+	case over(err):
+		r.deps.Warn(fmt.Errorf("the end of %s is on record already: %w", a.Run, err))
+		return nil
+	case err != nil:
 		return fmt.Errorf("report the end of %s: %w", a.Run, err)
 	}
 	return nil
 }
 
-// reportRefusals puts the refused calls of the last minute on record.
+// hide replaces the values of variables that were passed on to the agent.
+func (s Spec) hide(text string) string {
+	for _, pass := range s.Env {
+		if k, v, _ := strings.Cut(pass, "="); len(v) >= 8 {
+			text = strings.ReplaceAll(text, v, "["+k+"]")
+		}
+	}
+	return text
+}
+
+// reportRefusals puts the refused calls since the last time on record.
 func (r *run) reportRefusals(ctx context.Context) {
 	if r.server == nil {
 		return
@@ -121,16 +75,25 @@ func (r *run) reportRefusals(ctx context.Context) {
 		c := boards.RefuseCalls{Run: r.spec.Assignment.Run, Code: code, Count: n}
 		if _, err := r.deps.Door.Do(ctx, newID(), c); err != nil {
 			r.deps.Warn(fmt.Errorf("record refused calls: %w", err))
+			if !final(err) {
+				r.server.Unreported(code, n)
+			}
 		}
 	}
 }
 
-// insist calls do until it succeeds, is refused for good, or the time is over.
-func (r *run) insist(ctx context.Context, most time.Duration, do func() error) error {
+// newID names a command that is sent once.
+func newID() (id events.CommandID) {
+	rand.Read(id[:])
+	return id
+}
+
+// insist calls do until it succeeds, an error is hopeless, or the time is over.
+func insist(ctx context.Context, most time.Duration, hopeless func(error) bool, do func() error) error {
 	deadline := time.Now().Add(most)
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		err := do()
-		if err == nil || final(err) || time.Now().After(deadline) {
+		if err == nil || hopeless(err) || time.Now().After(deadline) {
 			return err
 		}
 		timer := time.NewTimer(wait)
@@ -143,34 +106,51 @@ func (r *run) insist(ctx context.Context, most time.Duration, do func() error) e
 	}
 }
 
-// final reports whether an error will not go away by itself.
+// refused reports whether an error is somebody's no.
+func refused(err error) bool {
+	var rej *boards.Rejection
+	return errors.As(err, &rej) || closed(err)
+}
+
+// final is refused for what matters most: a full board and a broken rule may
+// be mended.
 func final(err error) bool {
 	var rej *boards.Rejection
 	if errors.As(err, &rej) {
 		return rej.Code != boards.CodeFull && rej.Code != boards.CodeInternal
 	}
+	return closed(err)
+}
+
+func closed(err error) bool {
 	var e *api.Error
 	return errors.As(err, &e) && (e.Code == api.CodeForbidden || e.Code == api.CodeNotFound)
 }
 
-// writeDurably replaces a file so that it is whole or absent after a crash.
-func writeDurably(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".kept-*")
-	if err != nil {
-		return err
+// over reports whether an error says that the run has ended on the board.
+func over(err error) bool {
+	var rej *boards.Rejection
+	if errors.As(err, &rej) {
+		return rej.Code == boards.CodeStaleRun || rej.Code == boards.CodeAlready || rej.Code == boards.CodeNotFound
 	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return closed(err)
+}
+
+// patient is the run's door for its agent: a board that does not answer for a
+// moment is waited for.
+type patient struct{ api.Door }
+
+func (p patient) Do(ctx context.Context, id events.CommandID, c boards.Command) (res boards.Result, err error) {
+	err = insist(ctx, patience, refused, func() error { res, err = p.Door.Do(ctx, id, c); return err })
+	return res, err
+}
+
+func (p patient) Show(ctx context.Context, task events.TaskID) (d projections.Detail, err error) {
+	err = insist(ctx, patience, refused, func() error { d, err = p.Door.Show(ctx, task); return err })
+	return d, err
+}
+
+func (p patient) List(ctx context.Context, q projections.ListQuery) (cards []projections.Card, err error) {
+	err = insist(ctx, patience, refused, func() error { cards, err = p.Door.List(ctx, q); return err })
+	return cards, err
 }

@@ -2,13 +2,16 @@ package supervise
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"github.com/hermesboard/hermes/agents"
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/projections"
 )
@@ -18,9 +21,9 @@ type folders struct {
 	workspace, inputs, outputs, state string
 }
 
-// prepare makes the folders of a run. A run that continues another takes over
+// folders makes the folders of a run. A run that continues another takes over
 // its workspace; the agent's state folder is one per task and agent.
-func (r *run) prepare(ctx context.Context, d projections.Detail) (folders, error) {
+func (r *run) folders() (folders, error) {
 	dir, a := r.spec.Dir(), r.spec.Assignment
 	f := folders{
 		workspace: filepath.Join(dir, "workspace"),
@@ -28,17 +31,22 @@ func (r *run) prepare(ctx context.Context, d projections.Detail) (folders, error
 		outputs:   filepath.Join(dir, "outputs"),
 		state:     filepath.Join(r.spec.BoardDir, "state", a.Run.Task.String(), a.Agent),
 	}
-	if a.Workspace.Kind == events.Dir {
-		f.workspace = a.Workspace.Path
-		if err := os.MkdirAll(f.workspace, 0o700); err != nil {
+	take := []string{"workspace", "outputs"}
+	switch a.Workspace.Kind {
+	case events.Dir:
+		if err := r.outside(a.Workspace.Path); err != nil {
 			return f, fmt.Errorf("workspace: %w", err)
 		}
-	} else if a.Continues != (events.RunID{}) {
+		f.workspace, take = a.Workspace.Path, []string{"outputs"}
+	case events.Repo:
+		return f, errors.New("workspaces of kind repo are not supported here; choose scratch or dir")
+	}
+	if a.Continues != (events.RunID{}) {
 		before := RunDir(r.spec.BoardDir, a.Continues)
-		for _, part := range []string{"workspace", "outputs"} {
+		for _, part := range take {
 			err := os.Rename(filepath.Join(before, part), filepath.Join(dir, part))
-			if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
-				return f, fmt.Errorf("workspace of %s: %w", a.Continues, err)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return f, fmt.Errorf("take over from %s: %w", a.Continues, err)
 			}
 		}
 	}
@@ -47,28 +55,53 @@ func (r *run) prepare(ctx context.Context, d projections.Detail) (folders, error
 			return f, fmt.Errorf("folders of the run: %w", err)
 		}
 	}
-	for _, h := range d.Inputs {
-		if err := r.handOver(ctx, filepath.Join(f.inputs, h.Task.String()), h.Artifacts); err != nil {
-			return f, fmt.Errorf("inputs from %s: %w", h.Task, err)
-		}
-	}
-	if err := r.handOver(ctx, filepath.Join(f.inputs, "attached"), attachments(d)); err != nil {
-		return f, fmt.Errorf("attachments: %w", err)
-	}
 	return f, nil
 }
 
-func attachments(d projections.Detail) []projections.ArtifactRow {
-	var out []projections.ArtifactRow
-	for _, a := range d.Artifacts {
-		if a.Kind == "attachment" {
-			out = append(out, a)
+// outside refuses a folder of the host that would show an agent the boards and
+// their keys, or is shown by them.
+func (r *run) outside(path string) error {
+	for _, own := range []string{r.spec.BoardDir, filepath.Join(r.spec.Home, "boards"), filepath.Join(r.spec.Home, "anchors")} {
+		for _, p := range []string{path, resolved(path)} {
+			if within(p, own) || within(own, p) || within(p, resolved(own)) || within(resolved(own), p) {
+				return fmt.Errorf("%s lies in, or around, the folder of the boards (%s)", path, own)
+			}
 		}
 	}
-	return out
+	return nil
 }
 
-// handOver copies stored files, read-only, under the names they were given.
+// resolved follows the symbolic links of as much of a path as exists.
+func resolved(path string) string {
+	for dir, rest := path, ""; ; dir, rest = filepath.Dir(dir), filepath.Join(filepath.Base(dir), rest) {
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			return filepath.Join(real, rest)
+		}
+		if dir == filepath.Dir(dir) {
+			return path
+		}
+	}
+}
+
+// within reports whether path is dir or lies in it.
+func within(path, dir string) bool {
+	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
+}
+
+// inputs hands over what the task's parents made and what is attached to it.
+func (r *run) inputs(ctx context.Context, f folders, d projections.Detail) error {
+	for _, h := range d.Inputs {
+		if err := r.handOver(ctx, filepath.Join(f.inputs, h.Task.String()), h.Artifacts); err != nil {
+			return fmt.Errorf("inputs from %s: %w", h.Task, err)
+		}
+	}
+	if err := r.handOver(ctx, filepath.Join(f.inputs, agents.AttachedDir), agents.Attachments(d)); err != nil {
+		return fmt.Errorf("attachments: %w", err)
+	}
+	return nil
+}
+
+// handOver copies stored files, read-only.
 func (r *run) handOver(ctx context.Context, dir string, files []projections.ArtifactRow) error {
 	if len(files) == 0 {
 		return nil
@@ -81,32 +114,36 @@ func (r *run) handOver(ctx context.Context, dir string, files []projections.Arti
 		return err
 	}
 	defer root.Close()
-	for _, a := range files {
+	for i, name := range agents.InputNames(files) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := r.copyIn(root, a); err != nil {
-			return fmt.Errorf("%q: %w", a.Name, err)
+		if err := r.copyIn(root, filepath.FromSlash(name), files[i].SHA256); err != nil {
+			return fmt.Errorf("%q: %w", files[i].Name, err)
 		}
 	}
 	return nil
 }
 
-func (r *run) copyIn(root *os.Root, a projections.ArtifactRow) error {
-	src, err := r.deps.Open(a.SHA256)
+// copyIn copies a stored file. It is a copy because an agent may be able to
+// write to its inputs, and is checked because others may have written to the store.
+func (r *run) copyIn(root *os.Root, name string, digest events.Digest) error {
+	src, err := r.deps.Open(digest)
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	name := filepath.FromSlash(a.Name)
 	if err := root.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return err
 	}
-	root.Remove(name) // an earlier life of this run was cut off while copying
 	dst, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o444)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(dst, src)
-	return errors.Join(err, dst.Close())
+	sum := sha256.New()
+	_, err = io.Copy(io.MultiWriter(dst, sum), src)
+	if err = errors.Join(err, dst.Close()); err == nil && events.Digest(sum.Sum(nil)) != digest {
+		err = fmt.Errorf("what is stored is not %s", digest)
+	}
+	return err
 }

@@ -2,16 +2,18 @@ package supervise
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
 
+	"github.com/hermesboard/hermes/agents"
 	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/driver"
 )
 
 // socketName is the worker socket in the folder that is shown inside.
-const socketName = "worker.sock"
+const socketName = "sock"
 
 const (
 	insideState   = "/state"
@@ -29,7 +31,6 @@ func (r *run) launch(box *sandbox.Sandbox, f folders) (*sandbox.Spec, error) {
 	if !isolated || agent.Terminal.Network == "full" {
 		spec.Network = sandbox.FullNetwork
 	}
-	state, sources := f.state, agent.Runtime.Sources
 	mount := func(host, inside string, writable bool) string {
 		m := sandbox.Mount{Host: host, Inside: inside, Writable: writable}
 		if !isolated {
@@ -38,34 +39,36 @@ func (r *run) launch(box *sandbox.Sandbox, f folders) (*sandbox.Spec, error) {
 		spec.Mounts = append(spec.Mounts, m)
 		return m.Inside
 	}
-	state = mount(state, insideState, true)
-	if sources != "" {
-		sources = mount(sources, insideSources, false)
+	state, sources := mount(f.state, insideState, true), ""
+	if host := agent.Runtime.Sources; host != "" {
+		if err := r.outside(host); err != nil {
+			return nil, fmt.Errorf("runtime.sources: %w", err)
+		}
+		sources = mount(host, insideSources, false)
 	}
 	for _, m := range agent.Terminal.Mounts {
+		if err := r.outside(m); err != nil {
+			return nil, fmt.Errorf("terminal.mounts: %w", err)
+		}
 		mount(m, m, false)
 	}
 
 	in := box.Layout(spec)
 	socket := path.Join(in.SocketDir, socketName)
-	env := map[string]string{
-		"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": state, "LANG": "C.UTF-8", "TMPDIR": "/tmp",
-		"HERMES_BOARD": a.Slug, "HERMES_TASK": a.Run.Task.String(), "HERMES_RUN": a.Run.String(), "HERMES_TENANT": a.Tenant,
-		"HERMES_WORKSPACE": in.Workspace, "HERMES_INPUTS": in.Inputs, "HERMES_OUTPUTS": in.Outputs,
-		"HERMES_WORKER_SOCKET": socket, "HERMES_STATE": state, "HERMES_SOURCES": sources, "HERMES_BIN": in.Program,
-		"HERMES_MODEL": a.Model,
-	}
+	env := map[string]string{"PATH": agents.DefaultPath, "HOME": state, "LANG": "C.UTF-8", "TMPDIR": "/tmp"}
 	for _, pass := range r.spec.Env {
 		k, v, _ := strings.Cut(pass, "=")
 		env[k] = v
 	}
-	for k, v := range agent.Terminal.Set {
-		env[k] = v
-	}
+	maps.Copy(env, agent.Terminal.Set)
+	maps.Copy(env, map[string]string{ // last: nothing can tell an agent another run's
+		"HERMES_BOARD": a.Slug, "HERMES_TASK": a.Run.Task.String(), "HERMES_RUN": a.Run.String(), "HERMES_TENANT": a.Tenant,
+		"HERMES_WORKSPACE": in.Workspace, "HERMES_INPUTS": in.Inputs, "HERMES_OUTPUTS": in.Outputs,
+		"HERMES_WORKER_SOCKET": socket, "HERMES_STATE": state, "HERMES_SOURCES": sources, "HERMES_BIN": in.Program,
+		"HERMES_MODEL": a.Model,
+	})
 	for k, v := range env {
-		if v != "" {
-			spec.Env = append(spec.Env, k+"="+v)
-		}
+		spec.Env = append(spec.Env, k+"="+v)
 	}
 	slices.Sort(spec.Env)
 

@@ -5,14 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/hermesboard/hermes/agents"
 	"github.com/hermesboard/hermes/agents/worker"
-	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/boards/api"
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/projections"
@@ -30,13 +32,18 @@ type Deps struct {
 	Warn      func(error)                                // trouble that does not end the run; may be nil
 }
 
+// maxSocketPath is how long a unix socket's path may be everywhere.
+const maxSocketPath = 100
+
 // run is one attempt being supervised.
 type run struct {
 	spec    Spec
 	deps    Deps
-	out     *transcript
+	out     *transcript // nil if it could not be opened
 	started time.Time
-	server  *worker.Server
+	server  *worker.Server // nil until it serves
+	verdict keeper
+	kept    bool // the folders can be continued
 }
 
 // end is how an attempt ended, as far as the supervisor can tell.
@@ -48,39 +55,56 @@ type end struct {
 }
 
 // Run supervises the attempt of spec and returns when its end has been
-// reported, or when nothing was started because Go ended without a byte.
-// ctx ending kills the agent and reports the run as released.
+// reported, or when nothing was started because Go ended without a byte. ctx
+// ending stops the agent and reports the run as released. That the board has
+// the run as ended already is no error: somebody else attested its end.
 func Run(ctx context.Context, spec Spec, deps Deps) error {
 	if deps.Warn == nil {
 		deps.Warn = func(error) {}
 	}
-	var b [1]byte
-	if _, err := io.ReadFull(deps.Go, b[:]); err != nil {
+	if !released(ctx, deps.Go) {
 		return nil // whoever claimed the run died before it was started: it will be released
 	}
-	out, err := openTranscript(filepath.Join(spec.Dir(), "log"))
-	if err != nil {
-		return fmt.Errorf("run %s: %w", spec.Assignment.Run, err)
-	}
-	r := &run{spec: spec, deps: deps, out: out, started: time.Now()}
+	r := &run{spec: spec, deps: deps, started: time.Now()}
+	r.verdict = keeper{dir: spec.Dir(), fence: spec.Assignment.Fence, door: deps.Door}
 	ended := r.attempt(ctx)
-	err = r.report(context.WithoutCancel(ctx), ended)
-	os.RemoveAll(spec.SocketDir)
-	return err
+	return r.report(context.WithoutCancel(ctx), ended)
+}
+
+// released waits for the byte that lets the run start.
+func released(ctx context.Context, from io.Reader) bool {
+	if c, ok := from.(interface{ SetReadDeadline(time.Time) error }); ok {
+		stop := context.AfterFunc(ctx, func() { c.SetReadDeadline(time.Unix(1, 0)) })
+		defer stop()
+	}
+	var b [1]byte
+	_, err := io.ReadFull(from, b[:])
+	return err == nil
 }
 
 // attempt runs the agent and returns when its process tree is proven gone.
 func (r *run) attempt(ctx context.Context) end {
-	if err := r.redeliver(ctx); err != nil {
-		r.deps.Warn(err)
+	failed := func(err error) end {
+		if ctx.Err() != nil {
+			return end{outcome: events.OutcomeReleased, reason: "the supervisor was told to end before the agent was started"}
+		}
+		return end{outcome: events.OutcomeSpawnFailed, reason: err.Error()}
 	}
+	var err error
+	if r.out, err = openTranscript(filepath.Join(r.spec.Dir(), logFile)); err != nil {
+		return failed(err)
+	}
+	f, err := r.folders()
+	if err != nil {
+		return failed(err)
+	}
+	r.kept = true
 	d, err := r.show(ctx)
 	if err != nil {
-		return end{outcome: events.OutcomeSpawnFailed, reason: err.Error()}
+		return failed(err)
 	}
-	f, err := r.prepare(ctx, d)
-	if err != nil {
-		return end{outcome: events.OutcomeSpawnFailed, reason: err.Error()}
+	if err := r.inputs(ctx, f, d); err != nil {
+		return failed(err)
 	}
 	box, err := r.deps.Sandboxes.Get(r.spec.Assignment.Backend)
 	if err != nil {
@@ -88,44 +112,100 @@ func (r *run) attempt(ctx context.Context) end {
 	}
 	spec, err := r.launch(box, f)
 	if err != nil {
-		return end{outcome: events.OutcomeSpawnFailed, reason: err.Error()}
+		return failed(err)
 	}
-
-	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
-	served, err := r.serve(serving)
+	stopServing, err := r.serve(context.WithoutCancel(ctx))
 	if err != nil {
-		stopServing()
-		return end{outcome: events.OutcomeSpawnFailed, reason: err.Error()}
+		return failed(err)
 	}
-	defer func() { stopServing(); <-served }()
-
 	session, err := box.Start(context.WithoutCancel(ctx), spec)
 	if err != nil {
-		return end{outcome: events.OutcomeSandboxFailed, reason: err.Error()}
+		stopServing()
+		return neverRan(err)
 	}
-	ended := r.watch(ctx, session)
-	r.bury(session)
-	return ended
+	return r.life(ctx, session, stopServing)
+}
+
+// life watches a session to its end. The worker socket is closed after the
+// tree is gone, so that a verdict given in the last instant counts.
+func (r *run) life(ctx context.Context, s *sandbox.Session, stopServing func()) end {
+	attending, leave := context.WithCancel(context.WithoutCancel(ctx))
+	told, left := make(chan end, 1), make(chan struct{})
+	go func() {
+		defer close(left)
+		r.attend(attending, told)
+	}()
+	stopped := r.watch(ctx, s, told)
+	r.bury(s)
+	leave()
+	<-left
+	stopServing()
+	status, err := s.Wait()
+	switch {
+	case stopped != nil:
+		stopped.status, stopped.exited = status, err == nil
+		return *stopped
+	case err != nil:
+		return neverRan(err)
+	}
+	return classify(status, r.server.Spoken())
+}
+
+// neverRan tells what is wrong with the agent's program from what is wrong
+// with its sandbox.
+func neverRan(err error) end {
+	for _, e := range []error{exec.ErrNotFound, fs.ErrNotExist, fs.ErrPermission, syscall.ENOEXEC, syscall.ENOTDIR} {
+		if errors.Is(err, e) {
+			return end{outcome: events.OutcomeSpawnFailed, reason: err.Error()}
+		}
+	}
+	return end{outcome: events.OutcomeSandboxFailed, reason: err.Error()}
+}
+
+// classify says how an agent ended that ended by itself. Nothing is decided by
+// what it printed.
+func classify(status sandbox.ExitStatus, spoken bool) end {
+	e := end{status: status, exited: true}
+	switch {
+	case status.Signal != 0:
+		e.outcome = events.OutcomeCrashed
+	case status.Code == 75: // sysexits EX_TEMPFAIL
+		e.outcome = events.OutcomeRateLimited
+	case status.Code != 0:
+		e.outcome = events.OutcomeCrashed
+	case !spoken:
+		e.outcome, e.reason = events.OutcomeToolsMissing, "the agent never spoke to the worker socket"
+	default:
+		e.outcome = events.OutcomeNoVerdict
+	}
+	return e
 }
 
 // show fetches the task, patiently: the owner may be restarting.
 func (r *run) show(ctx context.Context) (d projections.Detail, err error) {
-	err = r.insist(ctx, 2*time.Minute, func() error {
+	err = insist(ctx, 2*time.Minute, refused, func() error {
 		d, err = r.deps.Door.Show(ctx, r.spec.Assignment.Run.Task)
 		return err
 	})
 	return d, err
 }
 
-// serve answers the worker socket until ctx ends; served is closed when it has ended.
-func (r *run) serve(ctx context.Context) (served <-chan struct{}, err error) {
+// serve answers the worker socket until stop is called, which returns when no
+// call is under way any more and the socket's folder is removed.
+func (r *run) serve(ctx context.Context) (stop func(), err error) {
+	path := filepath.Join(r.spec.SocketDir, socketName)
+	if len(path) > maxSocketPath {
+		return nil, fmt.Errorf("the path of the worker socket has %d bytes, at most %d work: %s", len(path), maxSocketPath, path)
+	}
 	if err := os.MkdirAll(r.spec.SocketDir, 0o700); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(r.spec.SocketDir, socketName)
-	os.Remove(path)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	l, err := net.Listen("unix", path)
 	if err != nil {
+		os.RemoveAll(r.spec.SocketDir)
 		return nil, err
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
@@ -134,10 +214,12 @@ func (r *run) serve(ctx context.Context) (served <-chan struct{}, err error) {
 	}
 	a := r.spec.Assignment
 	r.server = &worker.Server{
-		Door: r.deps.Door, Run: a.Run, Board: a.Board, Role: a.Role, Tenant: a.Tenant, Store: r.deps.Store,
-		Verdict: r.verdict,
+		Door: patient{r.deps.Door}, Board: a.Board, Run: a.Run, Fence: a.Fence, Agent: a.Agent, Role: a.Role, Tenant: a.Tenant,
+		Workspace: a.Workspace, Store: r.deps.Store, Fault: r.deps.Warn,
+		Verdict: r.verdict.send,
 		Context: func(d projections.Detail) string { return agents.Context(d, time.Now()) },
 	}
+	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -145,7 +227,13 @@ func (r *run) serve(ctx context.Context) (served <-chan struct{}, err error) {
 			r.deps.Warn(err)
 		}
 	}()
-	return done, nil
+	return func() {
+		cancel()
+		<-done
+		if err := os.RemoveAll(r.spec.SocketDir); err != nil {
+			r.deps.Warn(err)
+		}
+	}, nil
 }
 
 // bury ends the tree and does not give up: while anything of it lives, the run
@@ -159,102 +247,4 @@ func (r *run) bury(s *sandbox.Session) {
 		r.deps.Warn(err)
 		time.Sleep(wait)
 	}
-}
-
-// watch waits until the agent has ended or must be stopped.
-func (r *run) watch(ctx context.Context, s *sandbox.Session) end {
-	a := r.spec.Assignment
-	grace := time.Duration(a.Policy.StopGraceMS) * time.Millisecond
-	renew := time.NewTicker(max(time.Duration(a.Policy.TermMS)*time.Millisecond/3, time.Second))
-	defer renew.Stop()
-	second := time.NewTicker(time.Second)
-	defer second.Stop()
-	var limit <-chan time.Time
-	if a.MaxRunMS > 0 {
-		t := time.NewTimer(time.Duration(a.MaxRunMS) * time.Millisecond)
-		defer t.Stop()
-		limit = t.C
-	}
-	refusals := time.NewTicker(time.Minute)
-	defer refusals.Stop()
-	var decided time.Time
-	for {
-		select {
-		case <-s.Done():
-			return r.classify(s)
-		case <-ctx.Done():
-			s.Stop(grace)
-			return end{outcome: events.OutcomeReleased, reason: "the supervisor was told to end"}
-		case <-limit:
-			s.Stop(grace)
-			return end{outcome: events.OutcomeTimedOut, reason: fmt.Sprintf("ran longer than %s", time.Duration(a.MaxRunMS)*time.Millisecond)}
-		case <-second.C:
-			// An agent that has given its verdict is given the grace to leave by itself.
-			if !r.server.Decided() {
-				continue
-			}
-			if decided.IsZero() {
-				decided = time.Now()
-			} else if time.Since(decided) > grace {
-				s.Stop(time.Second)
-				return r.classify(s)
-			}
-		case <-refusals.C:
-			r.reportRefusals(ctx)
-		case <-renew.C:
-			if e, stop := r.wanted(ctx, s, grace); stop {
-				return e
-			}
-		case <-r.deps.Nudge:
-			if e, stop := r.wanted(ctx, s, grace); stop {
-				return e
-			}
-		}
-	}
-}
-
-// wanted renews the term and stops the agent if the board says so.
-func (r *run) wanted(ctx context.Context, s *sandbox.Session, grace time.Duration) (end, bool) {
-	st, err := r.deps.Door.Renew(ctx)
-	switch {
-	case err != nil:
-		if isForbidden(err) { // ended by somebody who attested that this tree was dead
-			s.Stop(grace)
-			return end{outcome: events.OutcomeKilled, reason: "the run was ended by force"}, true
-		}
-		r.deps.Warn(fmt.Errorf("renew: %w", err))
-		return end{}, false
-	case st.Stopping || !st.Open:
-		s.Stop(grace)
-		return end{outcome: events.OutcomeKilled, reason: "stopped"}, true
-	}
-	return end{}, false
-}
-
-// classify says how an agent ended that ended by itself. Nothing is decided by
-// what it printed.
-func (r *run) classify(s *sandbox.Session) end {
-	status, err := s.Wait()
-	e := end{status: status, exited: err == nil}
-	switch {
-	case err != nil:
-		e.outcome, e.reason = events.OutcomeSandboxFailed, err.Error()
-	case status.Signal != 0:
-		e.outcome = events.OutcomeCrashed
-	case status.Code == 75: // sysexits EX_TEMPFAIL
-		e.outcome = events.OutcomeRateLimited
-	case status.Code != 0:
-		e.outcome = events.OutcomeCrashed
-	case !r.server.Spoken():
-		e.outcome, e.reason = events.OutcomeToolsMissing, "the agent never spoke to the worker socket"
-	default:
-		e.outcome = events.OutcomeNoVerdict
-	}
-	return e
-}
-
-func isForbidden(err error) bool {
-	var e *api.Error
-	var rej *boards.Rejection
-	return errors.As(err, &e) && e.Code == api.CodeForbidden || errors.As(err, &rej) && rej.Code == boards.CodeStaleRun
 }

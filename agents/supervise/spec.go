@@ -1,9 +1,13 @@
 package supervise
 
 import (
+	"crypto/rand"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/go-json-experiment/json"
 
@@ -37,17 +41,29 @@ func RunDir(boardDir string, run events.RunID) string {
 	return filepath.Join(boardDir, "runs", run.String())
 }
 
-// Write puts the spec into the run's folder, durably enough for a process that
-// is about to read it.
+// Write makes the run's folder and puts the spec into it. What an earlier board
+// had under the same name, before it was restored to an older state, is moved
+// aside: nothing of it belongs to this run.
 func (s Spec) Write() error {
 	b, err := json.Marshal(s)
 	if err != nil {
 		return fmt.Errorf("run %s: %w", s.Assignment.Run, err)
 	}
-	if err := os.MkdirAll(s.Dir(), 0o700); err != nil {
+	dir := s.Dir()
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(s.Dir(), SpecFile), b, 0o600)
+	err = os.Mkdir(dir, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		if err := os.Rename(dir, dir+"-before-"+strconv.FormatUint(s.Assignment.Fence, 10)+"-"+rand.Text()[:6]); err != nil {
+			return err
+		}
+		err = os.Mkdir(dir, 0o700)
+	}
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, SpecFile), b, 0o600)
 }
 
 // ReadSpec reads the spec in a run's folder.

@@ -9,8 +9,9 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"unicode"
+	"unicode/utf8"
 
+	"github.com/hermesboard/hermes/agents"
 	"github.com/hermesboard/hermes/events"
 )
 
@@ -18,7 +19,11 @@ import (
 const (
 	logBytes      = 2 << 20 // of each of the two files
 	evidenceBytes = 4 << 10
+	tailBytes     = 16 << 10 // from which evidence is made
 )
+
+// logFile is a run's output, in its folder.
+const logFile = "log"
 
 // transcript keeps the end of a run's output: at most two files, the older
 // with the suffix .1. It is safe for concurrent use.
@@ -28,11 +33,11 @@ type transcript struct {
 	mu   sync.Mutex
 	file *os.File
 	size int64
-	tail []byte // the last evidenceBytes or more
+	tail []byte // the last tailBytes or more
 	err  error  // the first failure to write; output goes on without being kept
 }
 
-// openTranscript continues the output of an earlier life of the same run, if any.
+// openTranscript continues what is in the file, if anything.
 func openTranscript(path string) (*transcript, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -51,8 +56,8 @@ func (t *transcript) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := len(b)
-	if t.tail = append(t.tail, b...); len(t.tail) > 4*evidenceBytes {
-		t.tail = append(t.tail[:0], t.tail[len(t.tail)-evidenceBytes:]...)
+	if t.tail = append(t.tail, b...); len(t.tail) > 4*tailBytes {
+		t.tail = append(t.tail[:0], t.tail[len(t.tail)-tailBytes:]...)
 	}
 	for len(b) > 0 && t.err == nil && t.file != nil {
 		if t.size >= logBytes {
@@ -102,15 +107,15 @@ func (t *transcript) seal() (events.Digest, error) {
 	return events.Digest(h.Sum(nil)), nil
 }
 
-// evidence is the end of the output as text: valid UTF-8 without control characters.
-func (t *transcript) evidence() string {
+// evidence is the end of the output as a person would read it, cut to
+// evidenceBytes. What hide takes out never gets there in part either.
+func (t *transcript) evidence(hide func(string) string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	tail := t.tail[max(0, len(t.tail)-evidenceBytes):]
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(string(tail), "\uFFFD")))
+	text := strings.TrimSpace(agents.Plain(hide(strings.ToValidUTF8(string(t.tail), "\uFFFD"))))
+	n := max(0, len(text)-evidenceBytes)
+	for n < len(text) && !utf8.RuneStart(text[n]) {
+		n++
+	}
+	return text[n:]
 }

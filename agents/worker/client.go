@@ -14,6 +14,9 @@ import (
 	"github.com/hermesboard/hermes/events"
 )
 
+// maxAnswerBytes is how much of an answer is read.
+const maxAnswerBytes = 64 << 20
+
 // Client calls the worker socket. It is safe for concurrent use.
 type Client struct {
 	http *http.Client
@@ -71,7 +74,7 @@ func (c *Client) post(ctx context.Context, path string, body io.Reader, size int
 		return nil, env.Error
 	}
 	var a Answer
-	if err := json.UnmarshalRead(io.LimitReader(resp.Body, 16<<20), &a); err != nil {
+	if err := json.UnmarshalRead(io.LimitReader(resp.Body, maxAnswerBytes), &a); err != nil {
 		return nil, fmt.Errorf("worker socket: %w", err)
 	}
 	return &a, nil

@@ -5,10 +5,18 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/projections"
+)
+
+// Bounds of a task that is shown.
+const (
+	maxEvents   = 50
+	maxRows     = 100     // attempts, comments
+	maxHandoffs = 4 << 20 // bytes of words of all hand-offs together
 )
 
 func (s *Server) show(ctx context.Context, a Show) (*Answer, error) {
@@ -20,32 +28,46 @@ func (s *Server) show(ctx context.Context, a Show) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer := &Answer{Status: d.Status, Task: &d, Notices: s.notices(d)}
+	answer := &Answer{Status: d.Status, Task: &d}
 	if s.Context != nil {
 		answer.Context = s.Context(d)
 	}
+	bound(&d)
 	return answer, nil
 }
 
-// notices tells what people said on the run's own task since the last time.
-func (s *Server) notices(d projections.Detail) []Notice {
-	if d.ID != s.Run.Task {
-		return nil
-	}
-	last := s.lastSeq.Load()
-	var out []Notice
-	newest := last
-	for _, c := range d.Comments {
-		newest = max(newest, c.Seq)
-		if last > 0 && c.Seq > last && c.By.Kind == events.Human {
-			out = append(out, Notice{Seq: c.Seq, What: "comment", By: c.By.Name, Text: c.Body})
+// bound cuts what grows without end.
+func bound(d *projections.Detail) {
+	d.Events = newest(d.Events, maxEvents)
+	d.Runs = newest(d.Runs, maxRows)
+	d.Comments = newest(d.Comments, maxRows)
+	left := maxHandoffs
+	for i := range d.Inputs {
+		in := &d.Inputs[i]
+		if left -= len(in.Summary) + len(in.Result) + len(in.Metadata); left < 0 {
+			in.Summary, in.Result, in.Metadata = cut(in.Summary, 200), "", nil
 		}
 	}
-	s.lastSeq.Store(max(newest, 1))
-	return out
+}
+
+func newest[T any](list []T, n int) []T { return list[max(0, len(list)-n):] }
+
+// cut returns at most n bytes of s, whole characters.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
 }
 
 func (s *Server) list(ctx context.Context, a List) (*Answer, error) {
+	if s.Role == events.RoleWorker {
+		return nil, &Error{Code: string(boards.CodeNotYours), Message: "list is for orchestrators and reviewers",
+			Hint: "show tells all about this run's own task"}
+	}
 	q := projections.ListQuery{Limit: min(max(a.Limit, 0), 200), Archived: a.Archived, Tenant: &s.Tenant}
 	if q.Limit == 0 {
 		q.Limit = 50
@@ -63,13 +85,19 @@ func (s *Server) list(ctx context.Context, a List) (*Answer, error) {
 	return &Answer{Cards: cards}, nil
 }
 
-// newTasks turns the tool's arguments into the command's.
-func newTasks(tasks []Task) ([]boards.NewTask, error) {
+// newTasks turns the tool's arguments into the command's. Who works on a task
+// is given its workspace, so a run cannot name a place of the host that it was
+// not given itself.
+func (s *Server) newTasks(tasks []Task) ([]boards.NewTask, error) {
 	out := make([]boards.NewTask, len(tasks))
 	for i, t := range tasks {
 		ws, err := ParseWorkspace(t.Workspace)
 		if err != nil {
-			return nil, &Error{Code: string(boards.CodeBadCommand), Message: err.Error()}
+			return nil, badCall("%s", err)
+		}
+		if ws.Path != "" && (ws.Path != s.Workspace.Path || ws.Kind != s.Workspace.Kind) {
+			return nil, &Error{Code: string(boards.CodeNotYours), Message: fmt.Sprintf("%.300q is not the workspace of %s", t.Workspace, s.Run.Task),
+				Hint: "leave the workspace out, or let a person choose it"}
 		}
 		parents, err := parseParents(t)
 		if err != nil {
@@ -85,7 +113,7 @@ func parseParents(t Task) ([]boards.Parent, error) {
 	var needs events.Needs
 	if t.Needs != "" {
 		if err := needs.UnmarshalText([]byte(t.Needs)); err != nil {
-			return nil, &Error{Code: string(boards.CodeBadCommand), Message: err.Error()}
+			return nil, badCall("%s", err)
 		}
 	}
 	var out []boards.Parent
@@ -94,13 +122,13 @@ func parseParents(t Task) ([]boards.Parent, error) {
 		if n, ok := strings.CutPrefix(p, "#"); ok {
 			i, err := strconv.Atoi(n)
 			if err != nil || i < 1 {
-				return nil, &Error{Code: string(boards.CodeBadCommand), Message: fmt.Sprintf("%q is not a task of this call (want for example #1)", p)}
+				return nil, badCall("%q is not a task of this call (want for example #1)", p)
 			}
 			parent.New = i
 		} else {
 			id, err := events.ParseTaskID(p)
 			if err != nil {
-				return nil, &Error{Code: string(boards.CodeBadCommand), Message: err.Error()}
+				return nil, badCall("%s", err)
 			}
 			parent.Task = id
 		}

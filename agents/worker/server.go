@@ -2,19 +2,16 @@ package worker
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
-	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 
@@ -24,296 +21,230 @@ import (
 	"github.com/hermesboard/hermes/projections"
 )
 
+// How long the peer may take, and how many of its calls are looked at at once.
+const (
+	headerTime = 10 * time.Second
+	bodyTime   = 30 * time.Second // for a message, or between two pieces of a file
+	answerTime = time.Minute
+	idleTime   = 5 * time.Minute
+	closeTime  = 2 * time.Second // for calls under way when the server ends
+	maxConns   = 64
+)
+
 // Store keeps files by content.
 type Store interface {
 	// Put stores what r gives, at most max bytes, durably.
 	Put(ctx context.Context, r io.Reader, max int64) (events.Artifact, error)
 }
 
-// Server is the worker socket of one run.
+// Server is the worker socket of one run. Its fields are set before Serve and
+// not changed after it; its methods are safe for concurrent use.
 type Server struct {
-	Door   api.Door
-	Run    events.RunID
-	Board  events.BoardID
-	Role   events.Role
-	Tenant string
-	Store  Store
+	Door      api.Door
+	Board     events.BoardID
+	Run       events.RunID
+	Fence     uint64 // position of the run's claim: what is said after it is news
+	Agent     string
+	Role      events.Role
+	Tenant    string
+	Workspace events.Workspace // of the task: the only place of the host that new tasks may name
+	Store     Store
 
 	// Verdict carries out the command that ends the run's work. The supervisor
 	// puts it on disk before it sends it.
 	Verdict func(ctx context.Context, id events.CommandID, c boards.Command) (boards.Result, error)
-	// Context renders a task as the bounded text an agent starts from.
+	// Context renders a task as the bounded text an agent starts from; nil = no text.
 	Context func(d projections.Detail) string
+	// Fault is told what an agent is not: errors that are nobody's refusal. May be nil.
+	Fault func(error)
 
-	spoken  atomic.Bool
-	verdict atomic.Bool
-	lastSeq atomic.Uint64 // notices were given up to here
-	stored  atomic.Int64  // bytes put so far
+	spoken atomic.Bool
+	writes bucket
+	reads  bucket
+	news   news
+	files  files
 
 	mu      sync.Mutex
-	window  time.Time               // start of the second that calls are counted in
-	calls   int                     // mutating calls in it
-	refused map[string]uint32       // refusals not yet reported, by code
-	names   map[events.Digest]int64 // files put by this run
+	decided chan struct{}     // guarded by mu: closed once a verdict was taken
+	refused map[string]uint32 // guarded by mu: refusals not yet reported, by code
 }
 
-// Spoken reports whether the agent has ever called.
+// Spoken reports whether the agent has ever called a tool.
 func (s *Server) Spoken() bool { return s.spoken.Load() }
 
-// Decided reports whether the agent has given its verdict.
-func (s *Server) Decided() bool { return s.verdict.Load() }
-
-// Serve answers on l until ctx ends and returns when all calls have ended.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	mux := http.NewServeMux()
-	for tool, h := range s.tools() {
-		mux.HandleFunc("POST /v1/"+tool, s.handle(h))
+// Decided is closed when the agent has given its verdict.
+func (s *Server) Decided() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.decided == nil {
+		s.decided = make(chan struct{})
 	}
-	mux.HandleFunc("POST /v1/put", s.put)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, &Error{Code: "unknown_tool", Message: fmt.Sprintf("there is no tool %q", r.URL.Path)})
-	})
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 16 << 10}
+	return s.decided
+}
+
+func (s *Server) decide() {
+	done := s.Decided()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-done:
+	default:
+		close(s.decided)
+	}
+}
+
+// Serve answers on l until ctx ends. It closes l and returns when every call
+// has ended; calls under way get a little time, then they are cut off.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	base, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	calls := &calls{}
+	tools := s.tools()
+	srv := &http.Server{
+		ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: 16 << 10,
+		ErrorLog: log.New(io.Discard, "", 0),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if calls.begin() {
+				defer calls.end()
+				s.serve(base, tools, w, r)
+			}
+		}),
+	}
+	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer close(stopped)
+		grace, cancel := context.WithTimeout(base, closeTime)
 		defer cancel()
 		if srv.Shutdown(grace) != nil {
+			cut()
 			srv.Close()
 		}
 	})
-	defer stop()
-	err := srv.Serve(l)
+	err := srv.Serve(limit(l, maxConns))
+	if !stop() {
+		<-stopped
+	}
+	cut()
+	srv.Close()
+	calls.wait()
 	if ctx.Err() != nil && errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return err
 }
 
-type handler func(ctx context.Context, body []byte) (*Answer, error)
-
-// tools maps every tool to what it does. It is the whole of what a worker can ask for.
-func (s *Server) tools() map[string]handler {
-	own := s.Run.Task
-	return map[string]handler{
-		"show": read(func(ctx context.Context, a Show) (*Answer, error) { return s.show(ctx, a) }),
-		"list": read(func(ctx context.Context, a List) (*Answer, error) { return s.list(ctx, a) }),
-		"create": write(s, func(a Create) (string, boards.Command, error) {
-			tasks, err := newTasks(a.Tasks)
-			return a.Key, boards.CreateTasks{Tasks: tasks}, err
-		}),
-		"link": write(s, func(a Link) (string, boards.Command, error) {
-			return a.Key, boards.LinkTasks{Parent: a.Parent, Child: a.Child, Needs: a.Needs}, nil
-		}),
-		"comment": write(s, func(a Comment) (string, boards.Command, error) {
-			if a.Task == 0 {
-				a.Task = own
-			}
-			return a.Key, boards.CommentTask{Task: a.Task, Body: a.Body}, nil
-		}),
-		"heartbeat": write(s, func(a Heartbeat) (string, boards.Command, error) {
-			return "", boards.Heartbeat{Task: own, Note: a.Note, Done: a.Done, Total: a.Total}, nil
-		}),
-		"attach": write(s, func(a Attach) (string, boards.Command, error) {
-			if err := s.known(a.Artifact); err != nil {
-				return "", nil, err
-			}
-			return a.Key, boards.AttachFile{Task: own, Name: a.Artifact.Name, Artifact: stored(a.Artifact)}, nil
-		}),
-		"unblock": write(s, func(a Unblock) (string, boards.Command, error) {
-			return a.Key, boards.UnblockTask{Task: a.Task, Answer: a.Answer}, nil
-		}),
-		"complete": verdict(s, func(a Complete) (string, boards.Command, error) {
-			files, names, err := s.artifacts(a.Artifacts)
-			return a.Key, boards.CompleteTask{Task: own, Verdict: a.Verdict, Summary: a.Summary, Result: a.Result,
-				Metadata: a.Metadata, Artifacts: files, Names: names, Created: a.Created}, err
-		}),
-		"request_review": verdict(s, func(a RequestReview) (string, boards.Command, error) {
-			files, names, err := s.artifacts(a.Artifacts)
-			return a.Key, boards.RequestReview{Task: own, Reviewer: a.Reviewer, Summary: a.Summary, Metadata: a.Metadata,
-				Artifacts: files, Names: names}, err
-		}),
-		"approve": verdict(s, func(a Approve) (string, boards.Command, error) {
-			return a.Key, boards.ApproveTask{Task: own, Summary: a.Summary}, nil
-		}),
-		"request_changes": verdict(s, func(a RequestChanges) (string, boards.Command, error) {
-			return a.Key, boards.RequestChanges{Task: own, Reason: a.Reason}, nil
-		}),
-		"block": verdict(s, func(a Block) (string, boards.Command, error) {
-			return a.Key, boards.BlockTask{Task: own, Kind: a.Kind, Reason: a.Reason, Options: a.Options}, nil
-		}),
+// serve answers one call. base ends with the server; what an agent has asked
+// for is carried out also when the agent does not wait for the answer.
+func (s *Server) serve(base context.Context, tools map[string]tool, w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.fail(w, fmt.Errorf("%s: panic: %v", r.URL.Path, p))
+		}
+	}()
+	name, ok := strings.CutPrefix(r.URL.Path, "/v1/")
+	t, known := tools[name]
+	if !ok || !known || r.Method != http.MethodPost {
+		s.fail(w, &Error{Code: "unknown_tool", Message: fmt.Sprintf("there is no tool %.100q", r.Method+" "+r.URL.Path)})
+		return
 	}
-}
-
-func decodeArgs[A any](body []byte) (A, error) {
-	var a A
-	if err := json.Unmarshal(body, &a, json.RejectUnknownMembers(true)); err != nil {
-		return a, &Error{Code: string(boards.CodeBadCommand), Message: err.Error()}
-	}
-	return a, nil
-}
-
-func read[A any](do func(context.Context, A) (*Answer, error)) handler {
-	return func(ctx context.Context, body []byte) (*Answer, error) {
-		a, err := decodeArgs[A](body)
-		if err != nil {
-			return nil, err
-		}
-		return do(ctx, a)
-	}
-}
-
-// write makes the handler of a tool that changes the board.
-func write[A any](s *Server, command func(A) (key string, c boards.Command, err error)) handler {
-	return mutate(s, command, func(ctx context.Context, id events.CommandID, c boards.Command) (boards.Result, error) {
-		return s.Door.Do(ctx, id, c)
-	})
-}
-
-// verdict makes the handler of a tool that ends the run's work.
-func verdict[A any](s *Server, command func(A) (key string, c boards.Command, err error)) handler {
-	return mutate(s, command, func(ctx context.Context, id events.CommandID, c boards.Command) (boards.Result, error) {
-		res, err := s.Verdict(ctx, id, c)
-		if err == nil {
-			s.verdict.Store(true)
-		}
-		return res, err
-	})
-}
-
-func mutate[A any](s *Server, command func(A) (string, boards.Command, error),
-	do func(context.Context, events.CommandID, boards.Command) (boards.Result, error)) handler {
-	return func(ctx context.Context, body []byte) (*Answer, error) {
-		if !s.allow(time.Now()) {
-			return nil, &Error{Code: "too_fast", Message: fmt.Sprintf("more than %d changing calls in a second", MaxCallsPerSec), Retry: true}
-		}
-		a, err := decodeArgs[A](body)
-		if err != nil {
-			return nil, err
-		}
-		key, c, err := command(a)
-		if err != nil {
-			return nil, err
-		}
-		res, err := do(ctx, s.commandID(key), c)
-		if err != nil {
-			return nil, err
-		}
-		return &Answer{Status: res.Status, Tasks: res.Tasks}, nil
-	}
-}
-
-// commandID makes a worker's key the name of a command of this run; without a
-// key every call is its own.
-func (s *Server) commandID(key string) events.CommandID {
-	if key == "" {
-		key = rand.Text()
-	}
-	return events.ForeignCommandID(s.Board, "run "+s.Run.String(), key)
-}
-
-func (s *Server) handle(h handler) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		s.spoken.Store(true)
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxRequestBytes))
-		if err != nil {
-			s.fail(w, &Error{Code: "too_large", Message: fmt.Sprintf("a call has at most %d bytes", MaxRequestBytes),
-				Hint: "hand larger things over as files: hermes worker attach PATH"})
-			return
-		}
-		a, err := h(r.Context(), body)
-		if err != nil {
-			s.fail(w, err)
-			return
-		}
-		writeJSON(w, http.StatusOK, a)
-	}
-}
-
-// put stores a file. What it is called is checked when it is named.
-func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 	s.spoken.Store(true)
-	name := r.URL.Query().Get("name")
-	if err := checkName(name); err != nil {
+	if t.changes && !s.writes.take(time.Now(), MaxCallsPerSec) {
+		s.fail(w, &Error{Code: "too_fast", Message: fmt.Sprintf("more than %d changing calls in a second", MaxCallsPerSec), Retry: true})
+		return
+	}
+	if !t.changes && !s.reads.take(time.Now(), MaxReadsPerSec) {
+		s.fail(w, &Error{Code: "too_fast", Message: fmt.Sprintf("more than %d calls in a second", MaxReadsPerSec), Retry: true})
+		return
+	}
+	if t.stream != nil {
+		a, err := t.stream(base, w, r)
+		s.answer(base, w, a, err)
+		return
+	}
+	body, err := message(w, r)
+	if err != nil {
 		s.fail(w, err)
 		return
 	}
-	room := min(MaxArtifactBytes, MaxRunBytes-s.stored.Load())
-	a, err := s.Store.Put(r.Context(), http.MaxBytesReader(w, r.Body, room+1), room)
+	a, err := t.call(base, body)
+	s.answer(base, w, a, err)
+}
+
+// message reads the whole of a call.
+func message(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	tooLarge := &Error{Code: "too_large", Message: fmt.Sprintf("a call has at most %d bytes", MaxRequestBytes),
+		Hint: "hand larger things over as files: hermes worker attach PATH"}
+	if r.ContentLength > MaxRequestBytes {
+		w.Header().Set("Connection", "close")
+		return nil, tooLarge
+	}
+	rc := http.NewResponseController(w)
+	rc.SetReadDeadline(time.Now().Add(bodyTime))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxRequestBytes))
+	rc.SetReadDeadline(time.Time{})
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return nil, tooLarge
+	case err != nil:
+		w.Header().Set("Connection", "close")
+		return nil, badCall("the call was cut off")
+	}
+	return body, nil
+}
+
+// answer sends what a tool came to.
+func (s *Server) answer(ctx context.Context, w http.ResponseWriter, a *Answer, err error) {
 	if err != nil {
-		s.fail(w, &Error{Code: "too_large", Message: fmt.Sprintf("%q was not stored: %v", name, err)})
+		s.fail(w, err)
 		return
 	}
-	s.stored.Add(a.Size)
-	s.mu.Lock()
-	if s.names == nil {
-		s.names = make(map[events.Digest]int64)
+	s.addNews(ctx, a)
+	b, err := json.Marshal(a, json.Deterministic(true))
+	if err != nil {
+		s.fail(w, fmt.Errorf("write the answer: %w", err))
+		return
 	}
-	s.names[a.SHA256] = a.Size
-	s.mu.Unlock()
-	writeJSON(w, http.StatusOK, &Answer{Put: &Artifact{Name: name, SHA256: a.SHA256, Size: a.Size}})
+	write(w, http.StatusOK, b)
 }
 
-// known refuses a file this run has not put: naming another's content by its
-// digest would be a way to read it.
-func (s *Server) known(a Artifact) error {
-	if err := checkName(a.Name); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if size, ok := s.names[a.SHA256]; !ok || size != a.Size {
-		return &Error{Code: string(boards.CodeNoArtifact), Message: fmt.Sprintf("%q was not handed over by this run", a.Name),
-			Hint: "the task goes on; hand the file over and complete again"}
-	}
-	return nil
-}
-
-func (s *Server) artifacts(named []Artifact) (files []events.Artifact, names []string, err error) {
-	for _, a := range named {
-		if err := s.known(a); err != nil {
-			return nil, nil, err
-		}
-		files, names = append(files, stored(a)), append(names, a.Name)
-	}
-	return files, names, nil
-}
-
-func stored(a Artifact) events.Artifact { return events.Artifact{SHA256: a.SHA256, Size: a.Size} }
-
-func checkName(name string) error {
-	bad := name == "" || len(name) > 255 || !utf8.ValidString(name) || path.IsAbs(name) || path.Clean(name) != name ||
-		name == ".." || strings.HasPrefix(name, "../") || strings.ContainsFunc(name, unicode.IsControl)
-	if bad {
-		return &Error{Code: string(boards.CodeBadCommand), Message: fmt.Sprintf("%q is not a name for a file (relative, clean, at most 255 bytes)", name)}
-	}
-	return nil
-}
-
-// allow counts the changing calls of a run.
-func (s *Server) allow(now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if now.Sub(s.window) >= time.Second {
-		s.window, s.calls = now, 0
-	}
-	s.calls++
-	return s.calls <= MaxCallsPerSec
-}
-
-// fail answers an error and counts it for the record.
+// fail answers an error and counts a refusal for the record.
 func (s *Server) fail(w http.ResponseWriter, err error) {
 	e := wireError(err)
-	s.mu.Lock()
-	if s.refused == nil {
-		s.refused = make(map[string]uint32)
+	if e.fault && s.Fault != nil {
+		if e.cause != nil {
+			err = e.cause
+		}
+		s.Fault(err)
 	}
-	s.refused[e.Code]++
-	s.mu.Unlock()
+	if !e.Retry || e.Code == "too_fast" {
+		s.refuse(e.Code, 1)
+	}
 	status := http.StatusConflict
 	if e.Retry {
 		status = http.StatusServiceUnavailable
 	}
-	writeJSON(w, status, envelope{e})
+	b, err := json.Marshal(envelope{e})
+	if err != nil { // not valid UTF-8
+		b = []byte(`{"error":{"code":"bad_command","message":"the call is not valid UTF-8"}}`)
+	}
+	write(w, status, b)
+}
+
+func write(w http.ResponseWriter, status int, b []byte) {
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime))
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(b)
+}
+
+func (s *Server) refuse(code string, n uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refused == nil {
+		s.refused = make(map[string]uint32)
+	}
+	s.refused[code] += n
 }
 
 // Refused returns the refusals since the last call, by code, and forgets them.
@@ -325,28 +256,33 @@ func (s *Server) Refused() map[string]uint32 {
 	return r
 }
 
-// wireError is the one place that maps errors to what an agent sees.
+// Unreported takes back refusals that could not be put on record.
+func (s *Server) Unreported(code string, n uint32) { s.refuse(code, n) }
+
+func badCall(format string, v ...any) *Error {
+	return &Error{Code: string(boards.CodeBadCommand), Message: fmt.Sprintf(format, v...)}
+}
+
+// wireError is the one place that maps errors to what an agent sees. What is
+// meant for the operator, such as paths of the host, is not passed on.
 func wireError(err error) *Error {
 	var e *Error
 	var rej *boards.Rejection
 	var apiErr *api.Error
+	busy := &Error{Code: api.CodeBusy, Message: "the board does not answer just now", Retry: true}
 	switch {
 	case errors.As(err, &e):
 		return e
 	case errors.As(err, &rej):
 		return &Error{Code: string(rej.Code), Message: rej.Detail, Hint: rej.Hint}
-	case errors.As(err, &apiErr):
-		return &Error{Code: apiErr.Code, Message: apiErr.Message, Retry: apiErr.Code == api.CodeBusy || apiErr.Code == api.CodeFrozen}
+	case errors.As(err, &apiErr) && apiErr.Code == api.CodeForbidden:
+		return &Error{Code: api.CodeForbidden, Message: "this run has ended, or may not ask for that"}
+	case errors.As(err, &apiErr) && apiErr.Code == api.CodeFrozen:
+		busy.Code = api.CodeFrozen
+		return busy
+	case errors.As(err, &apiErr) && apiErr.Code == api.CodeBusy:
+		return busy
 	}
-	return &Error{Code: api.CodeBusy, Message: "the board does not answer just now", Retry: true}
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	b, err := json.Marshal(v, json.Deterministic(true))
-	if err != nil {
-		status, b = http.StatusInternalServerError, []byte(`{"error":{"code":"internal","message":"the answer could not be written"}}`)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	w.Write(b)
+	busy.fault = true
+	return busy
 }

@@ -12,7 +12,9 @@ const (
 	MaxRequestBytes  = 1 << 20
 	MaxArtifactBytes = 1 << 30
 	MaxRunBytes      = 4 << 30
-	MaxCallsPerSec   = 20 // mutating calls of one run
+	MaxRunFiles      = 10_000
+	MaxCallsPerSec   = 20  // changing calls of one run, and as many at once
+	MaxReadsPerSec   = 200 // other calls of one run
 )
 
 // The arguments of the tools, by path. Every mutating call may carry a Key:
@@ -22,7 +24,7 @@ type (
 	Show struct {
 		Task events.TaskID `json:"task_id,omitzero"`
 	}
-	// List asks for cards of the run's tenant. Path: /v1/list.
+	// List asks for cards of the run's tenant; orchestrators and reviewers only. Path: /v1/list.
 	List struct {
 		Assignee string        `json:"assignee,omitzero"`
 		Status   events.Status `json:"status,omitzero"`
@@ -44,7 +46,7 @@ type (
 		Needs        string   `json:"needs,omitzero"` // of all its parents: pass or any
 		Priority     int32    `json:"priority,omitzero"`
 		Triage       bool     `json:"triage,omitzero"`
-		Workspace    string   `json:"workspace,omitzero"` // scratch, dir:<abs>, repo:<abs>
+		Workspace    string   `json:"workspace,omitzero"` // scratch, or the dir:<abs> or repo:<abs> of the run's own task
 		MaxRuntimeMS int64    `json:"max_runtime_ms,omitzero"`
 		Recipe       string   `json:"recipe,omitzero"`
 	}
@@ -123,7 +125,8 @@ type Artifact struct {
 	Size   int64         `json:"size"`
 }
 
-// Answer is what every tool answers.
+// Answer is what every tool answers. Of a task with a long history the newest
+// part is given, and of many or long hand-offs the words of the first ones.
 type Answer struct {
 	Status  events.Status       `json:"status,omitzero"`
 	Tasks   []events.TaskID     `json:"tasks,omitzero"`   // created
@@ -137,7 +140,7 @@ type Answer struct {
 // Notice tells a run what happened around it since its last call.
 type Notice struct {
 	Seq  uint64 `json:"seq,omitzero"`
-	What string `json:"what"` // comment, answer, budget, stopping
+	What string `json:"what"` // comment or stopping
 	By   string `json:"by,omitzero"`
 	Text string `json:"text,omitzero"`
 }
@@ -148,6 +151,9 @@ type Error struct {
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitzero"`
 	Retry   bool   `json:"retry,omitzero"`
+
+	fault bool  // nobody's refusal: the operator is told
+	cause error // what the operator is told
 }
 
 // Error returns the message.

@@ -369,12 +369,7 @@ func TestHungOwnerIsNamed(t *testing.T) {
 	}
 	defer l.Close()
 	d := newDialer(socket, "1.0", "")
-	c, err := d.dial(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.until = time.Now().Add(50 * time.Millisecond)
-	d.give(c)
+	d.patience = 50 * time.Millisecond
 	_, err = d.exchange(t.Context(), http.MethodPost, "/v1/do", []byte("{}"))
 	if codeOf(err) != CodeBusy || !strings.Contains(err.Error(), fmt.Sprint(os.Getpid())) {
 		t.Errorf("got %v, want board_busy with the pid", err)

@@ -44,7 +44,7 @@ func newDialer(socket, version, authorization string) *dialer {
 	if authorization != "" {
 		header += "Authorization: " + line(authorization) + "\r\n"
 	}
-	return &dialer{socket: socket, version: version, header: header}
+	return &dialer{socket: socket, version: version, header: header, patience: patience}
 }
 
 // line keeps a header's value on its line.

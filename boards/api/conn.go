@@ -28,9 +28,10 @@ const maxIdleConns = 64
 // dialer makes, keeps and lends connections to one socket. Safe for
 // concurrent use.
 type dialer struct {
-	socket  string
-	version string
-	header  string // lines sent with every request, each with its CRLF
+	socket   string
+	version  string
+	header   string // lines sent with every request, each with its CRLF
+	patience time.Duration
 
 	mu     sync.Mutex
 	idle   []*conn // the last one used is the last
@@ -43,7 +44,6 @@ type conn struct {
 	r     *bufio.Reader
 	pid   int // of the process that listens; 0 = unknown
 	hello bool
-	until time.Time // by when a new connection must have said hello
 	out   []byte
 }
 
@@ -86,14 +86,14 @@ func (d *dialer) close() error {
 
 // dial makes a new connection. A full queue at the listener is waited for.
 func (d *dialer) dial(ctx context.Context) (*conn, error) {
-	until := time.Now().Add(patience)
+	until := time.Now().Add(d.patience)
 	for wait := time.Millisecond; ; wait *= 2 {
 		var nd net.Dialer
 		c, err := nd.DialContext(ctx, "unix", d.socket)
 		switch {
 		case err == nil:
 			p, _ := peerOf(c.(*net.UnixConn)) // only to name it
-			return &conn{Conn: c, r: bufio.NewReaderSize(c, 4<<10), pid: p.PID, until: until}, nil
+			return &conn{Conn: c, r: bufio.NewReaderSize(c, 4<<10), pid: p.PID}, nil
 		case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
 			return nil, fmt.Errorf("%w (%s)", ErrNoOwner, d.socket)
 		case !errors.Is(err, syscall.EAGAIN):
@@ -215,7 +215,7 @@ func (d *dialer) send(c *conn, method, path string, body []byte) (*http.Response
 		return nil, err // after a broken pipe there may still be an answer to read
 	}
 	if !c.hello {
-		if err := c.greet(); err != nil {
+		if err := c.greet(d.patience); err != nil {
 			return nil, err
 		}
 	}
@@ -223,8 +223,8 @@ func (d *dialer) send(c *conn, method, path string, body []byte) (*http.Response
 }
 
 // greet reads the answer to the hello.
-func (c *conn) greet() error {
-	late := time.AfterFunc(time.Until(c.until), func() { _ = c.SetReadDeadline(time.Unix(1, 0)) })
+func (c *conn) greet(patience time.Duration) error {
+	late := time.AfterFunc(patience, func() { _ = c.SetReadDeadline(time.Unix(1, 0)) })
 	res, err := http.ReadResponse(c.r, nil)
 	intime := late.Stop()
 	if err != nil && !intime {

@@ -127,14 +127,18 @@ func (w *Walker) spoil(p boards.Principal) boards.Principal {
 }
 
 func (w *Walker) makers() []maker {
+	more := 1 // few tasks with long lives meet more than many with short ones
+	if w.State.Tasks() < 25 {
+		more = 15
+	}
 	return []maker{
-		{30, aPerson, w.create}, {10, theRun, w.create},
+		{2 * more, aPerson, w.create}, {more, aRun, w.create},
 		{40, theDispatcher, w.claim}, {4, aPerson, func() boards.Command {
 			return boards.ClaimTask{Task: w.in(events.Ready, events.Review), Agent: pick(w, []string{"", "kai"})}
 		}},
 		{40, theDispatcher, w.start},
 		{25, theRun, w.complete}, {5, aPerson, w.complete},
-		{12, theRun, w.requestReview},
+		{20, theRun, w.requestReview},
 		{8, theRun, func() boards.Command { return boards.ApproveTask{Task: w.in(events.Running, events.Review)} }},
 		{4, aPerson, func() boards.Command { return boards.ApproveTask{Task: w.in(events.Review)} }},
 		{6, theRun, func() boards.Command {
@@ -150,12 +154,12 @@ func (w *Walker) makers() []maker {
 		{3, theRun, func() boards.Command { return boards.RefuseCalls{Run: w.run(), Code: "not_yours", Count: 2} }},
 		{20, aPerson, w.unblock}, {4, aRun, w.unblock},
 		{6, aPerson, func() boards.Command {
-			return boards.ReopenTask{Task: w.in(events.Done, events.Archived), Reason: "not good"}
+			return boards.ReopenTask{Task: w.in(events.Done, events.Done, events.Archived), Reason: "not good"}
 		}},
-		{3, aPerson, func() boards.Command { return boards.ArchiveTask{Task: w.any()} }},
+		{1, aPerson, func() boards.Command { return boards.ArchiveTask{Task: w.any()} }},
 		{8, aPerson, w.link}, {4, aRun, w.link},
-		{6, aPerson, func() boards.Command {
-			return boards.LinkTasks{Parent: w.any(), Child: w.in(events.Running, events.Review)}
+		{14, aPerson, func() boards.Command {
+			return boards.LinkTasks{Parent: w.in(events.Ready, events.Blocked), Child: w.in(events.Running, events.Review)}
 		}},
 		{4, aPerson, func() boards.Command { return boards.UnlinkTasks{Parent: w.any(), Child: w.in(events.Todo)} }},
 		{6, aPerson, func() boards.Command { return boards.PromoteTask{Task: w.any()} }},
@@ -164,7 +168,7 @@ func (w *Walker) makers() []maker {
 		{6, theDispatcher, func() boards.Command {
 			return boards.SpecifyTask{Task: w.in(events.Triage), Title: "clear", Assignee: w.agent()}
 		}},
-		{4, theDispatcher, w.decompose},
+		{2, theDispatcher, w.decompose},
 		{4, theDispatcher, func() boards.Command { return boards.FailPlan{Task: w.in(events.Triage), Evidence: "no idea"} }},
 		{6, aPerson, func() boards.Command {
 			return boards.AssignTask{Task: w.any(), Assignee: w.agent(), Reclaim: w.one(2)}
@@ -181,7 +185,7 @@ func (w *Walker) makers() []maker {
 			return boards.AttachFile{Task: w.in(events.Running), Name: "a.txt", Artifact: w.artifact()}
 		}},
 		{2, aPerson, w.detach},
-		{3, aPerson, func() boards.Command { return boards.PauseBoard{Drain: w.one(2)} }},
+		{1, aPerson, func() boards.Command { return boards.PauseBoard{Drain: w.one(2)} }},
 		{5, aPerson, func() boards.Command { return boards.ResumeBoard{} }},
 		{1, aPerson, w.policy},
 		{1, aPerson, func() boards.Command { return boards.RenameBoard{Title: "Acme 2"} }},
@@ -204,7 +208,7 @@ func (unknown) CommandName() string { return "dance" }
 
 func (w *Walker) create() boards.Command {
 	n := 1 + w.rng.IntN(3)
-	if w.one(200) {
+	if w.one(40) {
 		n = events.MaxCommandTasks + 1
 	}
 	var c boards.CreateTasks
@@ -239,7 +243,7 @@ func (w *Walker) newTask(i int) boards.NewTask {
 }
 
 func (w *Walker) claim() boards.Command {
-	c := boards.ClaimTask{Task: w.in(events.Ready, events.Review), Agent: w.agent(), Backend: "native", Runtime: "builtin"}
+	c := boards.ClaimTask{Task: w.in(events.Ready, events.Ready, events.Review), Agent: w.agent(), Backend: "native", Runtime: "builtin"}
 	c.Role = events.Role(1 + w.rng.IntN(3))
 	w.tokens++
 	c.Token = events.DigestOf(fmt.Append(nil, "walk", w.tokens))
@@ -271,7 +275,7 @@ func (w *Walker) complete() boards.Command {
 		c.Artifacts, c.Names = []events.Artifact{w.artifact()}, []string{"out.md"}
 	}
 	if w.one(10) {
-		c.Created = []events.TaskID{w.any()}
+		c.Created = []events.TaskID{w.any(), w.any()}
 	}
 	return c
 }
@@ -284,6 +288,9 @@ func (w *Walker) block() boards.Command {
 	c := boards.BlockTask{Task: w.any(), Kind: events.BlockKind(w.rng.IntN(6)), Reason: "stuck"}
 	if !w.one(4) {
 		c.Task = w.in(events.Running)
+	}
+	if !w.one(3) {
+		c.Kind = pick(w, []events.BlockKind{events.BlockNeedsInput, events.BlockNeedsInput, events.BlockDependency})
 	}
 	if w.one(2) {
 		c.Options = []string{"yes", "no"}

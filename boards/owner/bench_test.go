@@ -64,7 +64,7 @@ func benchmarkClients(b *testing.B, clients int) {
 	s := newTestStore(b, boltlog.Options{})
 	o := run(b, s, Options{})
 	var raw, ours, p50s []float64
-	for range 5 { // interleaved: the disk's mood changes
+	for range 9 { // interleaved: the disk's mood changes
 		rate, rawP50 := rawLoop(b, s.dir, 200*time.Millisecond)
 		var n, lives atomic.Int64
 		var mu sync.Mutex
@@ -98,6 +98,7 @@ func benchmarkClients(b *testing.B, clients int) {
 	b.ReportMetric(median(ours), "x_raw")
 	b.ReportMetric(median(ours)*median(raw), "ops/s")
 	b.ReportMetric(median(p50s), "p50_x_raw")
+
 	b.ReportMetric(0, "ns/op")
 }
 

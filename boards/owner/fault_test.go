@@ -13,6 +13,7 @@ import (
 
 	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/boards/api"
+	"github.com/hermesboard/hermes/boards/registry"
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/events/boltlog"
 	"github.com/hermesboard/hermes/events/logtest"
@@ -200,7 +201,7 @@ func TestBoardThatWasMovedEndsRun(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.moved = errors.New("another folder lies there")
+		s.moved = fmt.Errorf("acme: %w", registry.ErrMoved)
 		if err := o.Run(t.Context()); !errors.Is(err, s.moved) {
 			t.Errorf("got %v, want %v", err, s.moved)
 		}

@@ -41,8 +41,10 @@ func (o *Owner) keep(ctx context.Context) error {
 			o.warn(err)
 		}
 		if n%lookEvery == 0 {
-			if err := o.store.Moved(); err != nil {
+			if err := o.store.Moved(); lost(err) {
 				return err
+			} else if err != nil {
+				o.warn(err)
 			}
 		}
 		if now := time.Now(); now.Sub(ballast) > ballastPatience && o.space.closed() == "" {

@@ -41,7 +41,7 @@ type Owner struct {
 	errands chan func(context.Context, *writer) error
 	stop    context.CancelFunc // ends Run
 	stopped context.Context    // ended by stop: no new commands
-	gone    chan struct{} // closed when the writer has ended, or Close finds none
+	gone    chan struct{}      // closed when the writer has ended, or Close finds none
 	goneOne sync.Once
 
 	seq    atomic.Uint64 // head.Seq, for those who do not need the lock
@@ -67,7 +67,8 @@ type Owner struct {
 var _ api.Board = (*Owner)(nil)
 
 // New brings a held board up to its head and takes it over: Close lets go of
-// it. It starts no goroutine; nothing is carried out before Run.
+// it. After an error it is still the caller's. New leaves no goroutine behind;
+// nothing is carried out before Run.
 func New(h *registry.Held, opts Options) (*Owner, error) {
 	return newOwner(held{h}, opts)
 }
@@ -182,7 +183,8 @@ func (o *Owner) Close() error {
 	return errors.Join(err, o.store.Release())
 }
 
-// Open is New, with Run in a goroutine of its own that Close ends.
+// Open is New, with Run in a goroutine of its own that Close ends, whatever
+// becomes of ctx.
 func Open(ctx context.Context, h *registry.Held, opts Options) (*Owner, error) {
 	o, err := New(h, opts)
 	if err != nil {
@@ -192,7 +194,7 @@ func Open(ctx context.Context, h *registry.Held, opts Options) (*Owner, error) {
 	return o, nil
 }
 
-// start runs the owner until Close, whatever becomes of ctx.
+// start runs the owner until Close.
 func (o *Owner) start(ctx context.Context) {
 	ready := make(chan struct{})
 	go func() {
@@ -206,6 +208,10 @@ func (o *Owner) start(ctx context.Context) {
 
 // Create makes a board with its first policy, and opens it.
 func Create(ctx context.Context, home *registry.Home, slug, title string, policy events.Policy, by boards.Principal, opts Options, hold *registry.HoldOptions) (*Owner, error) {
+	slug, err := registry.ParseSlug(slug)
+	if err != nil {
+		return nil, err
+	}
 	h, err := home.Create(ctx, slug, func(log *boltlog.Log, id events.BoardID) error {
 		return Genesis(ctx, log, boards.CreateBoard{Board: id, Slug: slug, Title: title, Policy: policy}, by)
 	}, hold)

@@ -21,12 +21,11 @@ import (
 
 // testStore is a board in a folder of its own, whose log can be made to fail.
 type testStore struct {
-	t     testing.TB
-	dir   string
-	id    events.BoardID
-	opts  boltlog.Options
-	fault []logtest.Fault // for the log as it is opened next
-	wrap  func(events.Log) events.Log
+	t    testing.TB
+	dir  string
+	id   events.BoardID
+	opts boltlog.Options
+	wrap func(events.Log) events.Log // around the log as it is opened next; nil = none
 
 	mu       sync.Mutex // guards what follows
 	bolt     *boltlog.Log

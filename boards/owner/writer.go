@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/events"
@@ -17,7 +18,8 @@ const (
 	maxBatch      = 1024
 	maxBatchBytes = 4 << 20
 	maxYields     = 200
-	maxAttempts   = 3 // at a batch that the log refuses without a word it knows
+	maxLinger     = 500 * time.Microsecond // a yield takes long while others compute
+	maxAttempts   = 3                      // at a batch that the log refuses without a word it knows
 )
 
 // writer decides and appends. All of it belongs to one goroutine.
@@ -77,6 +79,7 @@ func (w *writer) run(ctx context.Context) error {
 func (w *writer) collect() []*pending {
 	batch := w.rest
 	w.rest = nil
+	start := time.Now()
 	for yields := 0; ; yields++ {
 		for more := true; more && len(batch) < maxBatch; {
 			select {
@@ -86,7 +89,7 @@ func (w *writer) collect() []*pending {
 				more = false
 			}
 		}
-		if len(batch) >= w.last || yields == maxYields {
+		if len(batch) >= w.last || yields == maxYields || time.Since(start) > maxLinger {
 			w.last = len(batch)
 			return batch
 		}
@@ -168,7 +171,7 @@ func (w *writer) decide(ctx context.Context, batch []*pending) ([]*outcome, erro
 			return nil, err
 		}
 		if found {
-			out.result, out.err = w.o.recall(ctx, entry, p.check)
+			out.result, out.err = w.o.recall(context.WithoutCancel(ctx), entry, p.check)
 			out.result.Repeat = !p.tried
 			continue
 		}

@@ -2,9 +2,13 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/hermesboard/hermes/events"
 )
 
 // invocation is an argument list sorted out: which command is meant, its flags
@@ -26,13 +30,18 @@ func arrange(app *cli.App, argv []string) (invocation, error) {
 	var inv invocation
 	var early []string // flags seen before the verb was known and unknown so far
 	commands := app.Commands
+	for i, tok := range argv {
+		if !utf8.ValidString(tok) {
+			return inv, usagef("argument %d is not UTF-8: %q", i+1, tok)
+		}
+	}
 	for i := 0; i < len(argv); i++ {
 		tok := argv[i]
 		switch {
 		case tok == "--":
 			inv.args = append(inv.args, argv[i+1:]...)
 			i = len(argv)
-		case tok == "-h" || tok == "--help":
+		case tok == "-h" || tok == "--help" || tok == "help" && len(inv.args) == 0 && inv.groups():
 			inv.help = true
 		case (tok == "--version" || tok == "-v") && len(inv.path) == 0:
 			inv.version = true
@@ -47,15 +56,19 @@ func arrange(app *cli.App, argv []string) (invocation, error) {
 				early = append(early, tok)
 				continue
 			}
-			spelled := []string{"--" + flag.Names()[0]}
-			switch {
-			case hasValue:
-				spelled[0] += "=" + value
-			case takesValue(flag):
+			if !hasValue && takesValue(flag) {
 				if i++; i == len(argv) {
-					return inv, usagef("flag --%s wants a value", flag.Names()[0])
+					return inv, usagef("--%s wants a value", flag.Names()[0])
 				}
-				spelled[0] += "=" + argv[i]
+				value, hasValue = argv[i], true
+			}
+			spelled, err := spell(flag, value, hasValue)
+			if err != nil {
+				return inv, err
+			}
+			for flag.Names()[0] == severalIDs && i+1 < len(argv) && isTask(argv[i+1]) {
+				i++
+				spelled = append(spelled, "--"+severalIDs+"="+argv[i])
 			}
 			if global {
 				inv.global = append(inv.global, spelled...)
@@ -70,7 +83,43 @@ func arrange(app *cli.App, argv []string) (invocation, error) {
 			inv.args = append(inv.args, tok)
 		}
 	}
+	if len(inv.args) > 0 && inv.groups() {
+		return inv, unknownVerb(inv.name(), inv.args[0], commands)
+	}
 	return inv, inv.place(early)
+}
+
+// severalIDs is the flag that takes every id that follows it, as the Python
+// system's does: --ids t7 t8.
+const severalIDs = "ids"
+
+func isTask(s string) bool {
+	_, id, ok := strings.Cut(s, "/")
+	if !ok {
+		id = s
+	}
+	_, err := events.ParseTaskID(id)
+	return err == nil
+}
+
+// spell writes a flag the way cli v2 wants it and says in plain words if its
+// value is of the wrong kind.
+func spell(f cli.Flag, value string, hasValue bool) ([]string, error) {
+	name := "--" + f.Names()[0]
+	if !hasValue {
+		return []string{name}, nil
+	}
+	switch f.(type) {
+	case *cli.BoolFlag:
+		if _, err := strconv.ParseBool(value); err != nil {
+			return nil, usagef("%s is on or off: %s or %s=false, not %q", name, name, name, value)
+		}
+	case *cli.IntFlag:
+		if _, err := strconv.ParseInt(value, 0, 64); err != nil {
+			return nil, usagef("%s wants a whole number, not %q", name, value)
+		}
+	}
+	return []string{name + "=" + value}, nil
 }
 
 // place puts the flags that were seen before their command was known.
@@ -84,18 +133,32 @@ func (inv *invocation) place(early []string) error {
 }
 
 func (inv *invocation) placeOne(tok string) error {
-	name, _, hasValue := strings.Cut(strings.TrimLeft(tok, "-"), "=")
+	name, value, hasValue := strings.Cut(strings.TrimLeft(tok, "-"), "=")
 	var names []string
 	if last := inv.last(); last != nil {
 		for _, f := range last.Flags {
 			if has(f.Names(), name) && (hasValue || !takesValue(f)) {
-				inv.flags = append(inv.flags, "--"+strings.TrimLeft(tok, "-"))
-				return nil
+				spelled, err := spell(f, value, hasValue)
+				inv.flags = append(inv.flags, spelled...)
+				return err
 			}
-			names = append(names, f.Names()[0])
+			if v, ok := f.(cli.VisibleFlag); !ok || v.IsVisible() {
+				names = append(names, f.Names()[0])
+			}
 		}
 	}
-	return &usageError{msg: fmt.Sprintf("%s has no flag %s", inv.name(), tok), hint: suggest(name, names, "--")}
+	hint := suggest(name, names, "--")
+	if hint == "" {
+		hint = inv.name() + " --help lists the flags"
+	}
+	flag, _, _ := strings.Cut(tok, "=")
+	return &usageError{msg: fmt.Sprintf("%s has no flag %s", inv.name(), flag), hint: hint}
+}
+
+// groups reports whether what is named so far only groups commands.
+func (inv *invocation) groups() bool {
+	last := inv.last()
+	return last == nil || len(last.Subcommands) > 0
 }
 
 func (inv *invocation) last() *cli.Command {
@@ -186,38 +249,4 @@ func isNumber(s string) bool {
 		}
 	}
 	return len(s) > 1
-}
-
-// suggest names the nearest of the words to s, as a hint; empty if none is near.
-func suggest(s string, words []string, prefix string) string {
-	best, least := "", 3
-	for _, w := range words {
-		if d := distance(s, w); d < least && d < len(w) {
-			best, least = w, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return "did you mean " + prefix + best + "?"
-}
-
-// distance is the Levenshtein distance.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diag := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diag
-			if a[i] != b[j] {
-				cost = 1 + min(diag, row[j], row[j+1])
-			}
-			diag, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }

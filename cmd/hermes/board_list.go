@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -219,8 +220,8 @@ func (x *call) printInfo(info api.Info, stats projections.Stats, policy events.P
 	row("tasks", "%d, %d of them open", stats.Tasks, openTasks(stats))
 	row("runs", "%d, %d of them open, %s in all", stats.Runs, info.OpenRuns, money(stats.CostMicros, policy.Currency))
 	row("policy", "of event %d; hermes board policy show %s", at, info.Slug)
-	if info.Owner.Socket != "" {
-		row("held by", "process %d, hermes %s, for %s, at %s", info.Owner.PID, info.Owner.Version, ago(time.Now(), info.Owner.Started), info.Owner.Socket)
+	if info.Owner.Socket != "" || info.Owner.PID != os.Getpid() {
+		row("held by", "process %d, hermes %s, for %s %s", info.Owner.PID, info.Owner.Version, ago(time.Now(), info.Owner.Started), info.Owner.Socket)
 	} else {
 		row("held by", "nobody beyond this call")
 	}

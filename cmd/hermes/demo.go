@@ -128,11 +128,11 @@ func (d *demo) prepare(ctx context.Context) (err error) {
 	if err := d.input(); err != nil {
 		return err
 	}
-	if err := d.sandbox(ctx); err != nil {
-		return err
-	}
 	if !d.json() {
 		fmt.Fprintf(d.Stdout, "hermes demo   home %s   board %s   input: %s\n", d.home.Dir(), demoBoard, d.inputWords())
+	}
+	if err := d.sandbox(ctx); err != nil {
+		return err
 	}
 	for name, kind := range map[string]string{"orchestrator": "orchestrator", "researcher-a": "researcher", "researcher-b": "researcher", "writer": "writer"} {
 		a := &agents.Agent{Name: name, Description: "A builtin agent: calls no model and no network.",
@@ -164,8 +164,8 @@ func (d *demo) input() error {
 			in = filepath.Join(d.Dir, in)
 		}
 		real, err := filepath.EvalSymlinks(in)
-		if err != nil {
-			return err
+		if info, serr := os.Stat(real); err != nil || serr != nil || !info.IsDir() {
+			return usagef("--input %s is not a folder that can be read", in)
 		}
 		d.sources = real
 	} else {
@@ -222,7 +222,10 @@ func (d *demo) sandbox(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rep := box.Probe(ctx)
+	rep := sandbox.Report{Available: true} // without isolation there is nothing to try
+	if warning(name) == "" {
+		rep = box.Probe(ctx)
+	}
 	if !rep.Available && d.str("backend") != "" {
 		return &boards.Rejection{Code: "sandbox_gap", Detail: fmt.Sprintf("sandbox %s does not work here: %s", name, rep.Reason), Hint: "hermes sandbox list shows what does"}
 	}
@@ -233,24 +236,21 @@ func (d *demo) sandbox(ctx context.Context) error {
 		}
 	}
 	d.backend = box.Name()
-	if d.json() {
-		return nil
-	}
-	d.saySandbox(box)
-	return nil
-}
-
-func (d *demo) saySandbox(box *sandbox.Sandbox) {
 	if w := warning(box.Name()); w != "" {
-		d.say("sandbox       %s: %s", box.Name(), w)
-		return
+		d.say("warning: sandbox %s: %s", box.Name(), w)
+	} else if !d.json() {
+		fmt.Fprintln(d.Stdout, d.fit(fmt.Sprintf("sandbox       %s: %s", box.Name(), box.Capabilities())))
 	}
-	fmt.Fprintf(d.Stdout, "sandbox       %s: %s\n", box.Name(), box.Capabilities())
+	return nil
 }
 
 // work runs the pipeline and returns when its last task has ended.
 func (d *demo) work(ctx context.Context) error {
-	warn := func(_ string, err error) { d.say("warning: %v", err) }
+	warn := func(_ string, err error) {
+		if ctx.Err() == nil { // while it is being stopped, trouble is expected
+			d.say("warning: %v", err)
+		}
+	}
 	h, err := newHost(d.Env, d.home, d.home.Dir(), d.backend, warn)
 	if err != nil {
 		return err
@@ -279,7 +279,7 @@ func (d *demo) work(ctx context.Context) error {
 func (d *demo) pipeline(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, demoPatience, fmt.Errorf("the pipeline has not ended within %s", demoPatience))
 	defer cancel()
-	tasks, err := demoTasks(d.topic)
+	tasks, err := d.tasks()
 	if err != nil {
 		return err
 	}

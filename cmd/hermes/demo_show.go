@@ -13,14 +13,21 @@ import (
 	"github.com/hermesboard/hermes/projections"
 )
 
-// demoTasks is what the demonstration begins with: the recipe research.
-func demoTasks(topic string) ([]boards.NewTask, error) {
+// ownTopic is the question about the documents of this program.
+const ownTopic = "How does Hermes keep work from being lost, done twice or forged?"
+
+// tasks is what the demonstration begins with: the recipe research.
+func (d *demo) tasks() ([]boards.NewTask, error) {
 	r, err := recipe.Load(nil, "research")
 	if err != nil {
 		return nil, err
 	}
-	if topic == "" {
-		topic = "Brief on these documents"
+	topic := d.topic
+	switch {
+	case topic == "" && d.str("input") == "":
+		topic = ownTopic
+	case topic == "":
+		topic = "these documents" // which the researchers read as: what is central to them
 	}
 	return r.Expand(recipe.Inputs{"topic": topic, "team": "researcher-a,researcher-b"})
 }
@@ -123,7 +130,7 @@ func (d *demo) conclude(ctx context.Context, res demoResult) error {
 		if i == 3 {
 			break
 		}
-		fmt.Fprintf(w, "  [%d] %s   %q\n", c.Ref, line(c.Place()), cut(line(c.Quote), 90))
+		fmt.Fprintln(w, d.fit(fmt.Sprintf("  [%d] %s   %q", c.Ref, line(c.Place()), line(c.Quote))))
 	}
 	fmt.Fprintf(w, "Checked       %s\n", res.report)
 	for _, p := range res.report.Problems {
@@ -136,6 +143,9 @@ func (d *demo) conclude(ctx context.Context, res demoResult) error {
 		return err
 	}
 	exe := "hermes"
+	if path, err := os.Executable(); err == nil && strings.Contains(path, "go-build") {
+		exe = "go run ./cmd/hermes"
+	}
 	fmt.Fprintf(w, "\nDone in %s. Next\n", short(time.Since(d.started)))
 	fmt.Fprintf(w, "  %s --home %s kanban list --board %s\n", exe, d.home.Dir(), demoBoard)
 	fmt.Fprintf(w, "  %s --home %s board replay %s\n", exe, d.home.Dir(), demoBoard)
@@ -177,9 +187,17 @@ func (d *demo) history(ctx context.Context) error {
 			if words.Indent {
 				who = "  " + who
 			}
-			fmt.Fprintf(d.Stdout, "  %s   %-16s %s\n", r.Time.Time().Local().Format("15:04:05"), line2(who), line(words.What))
+			fmt.Fprintln(d.Stdout, d.fit(fmt.Sprintf("  %s   %-16s %s", r.Time.Time().Local().Format("15:04:05"), line2(who), line(words.What))))
 		}
 	}
+}
+
+// fit cuts a line to the terminal, or to a readable width elsewhere.
+func (d *demo) fit(s string) string {
+	if d.Width > 0 {
+		return cut(s, d.Width)
+	}
+	return cut(s, 140)
 }
 
 // tells picks the events that make the story.

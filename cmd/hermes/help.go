@@ -13,24 +13,23 @@ const exitHelp = "Exit status: 0 done, 1 refused, 2 usage, 3 not found or forbid
 
 // printHelp prints the help of the command an invocation names.
 func printHelp(env Env, app *cli.App, inv invocation) error {
+	writeHelp(env.Stdout, app, inv)
+	return nil
+}
+
+func writeHelp(w io.Writer, app *cli.App, inv invocation) {
 	cmd := inv.last()
-	if len(inv.args) > 0 && (cmd == nil || len(cmd.Subcommands) > 0) {
-		among := app.Commands
-		if cmd != nil {
-			among = cmd.Subcommands
-		}
-		return unknownVerb(inv.name(), inv.args[0], among)
-	}
-	w := env.Stdout
 	switch {
 	case cmd == nil:
 		fmt.Fprintf(w, "hermes: %s\n\nUsage: hermes [flags] COMMAND …\n\n", app.Usage)
 		printCommands(w, app.Commands)
 		fmt.Fprint(w, "\nFlags, at any place:\n")
 		printFlags(w, app.Flags)
+		fmt.Fprint(w, "\nhermes COMMAND --help says more. First steps: hermes demo\n")
 	case len(cmd.Subcommands) > 0:
 		fmt.Fprintf(w, "%s: %s\n\nUsage: %s VERB …\n\n", inv.name(), cmd.Usage, inv.name())
 		printCommands(w, cmd.Subcommands)
+		fmt.Fprintf(w, "\n%s VERB --help says more.\n", inv.name())
 	default:
 		fmt.Fprintf(w, "%s: %s\n\nUsage: %s\n", inv.name(), cmd.Usage, strings.TrimSpace(inv.name()+" [flags] "+cmd.ArgsUsage))
 		if len(cmd.Aliases) > 0 {
@@ -43,9 +42,8 @@ func printHelp(env Env, app *cli.App, inv invocation) error {
 			fmt.Fprint(w, "\nFlags:\n")
 			printFlags(w, cmd.Flags)
 		}
-		fmt.Fprintf(w, "\n%s\n", exitHelp)
 	}
-	return nil
+	fmt.Fprintf(w, "\n%s\n", exitHelp)
 }
 
 func printCommands(w io.Writer, commands []*cli.Command) {

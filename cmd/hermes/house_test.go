@@ -171,3 +171,29 @@ func TestTopLevel(t *testing.T) {
 		}
 	}
 }
+
+// TestDependenciesHaveReasons wants every direct dependency named in CONTRIBUTING.md.
+func TestDependenciesHaveReasons(t *testing.T) {
+	mod, err := os.ReadFile(filepath.Join("..", "..", "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons, err := os.ReadFile(filepath.Join("..", "..", "CONTRIBUTING.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, line := range strings.Split(string(mod), "\n") {
+		fields := strings.Fields(line)
+		if len(fields) != 2 || !strings.HasPrefix(line, "\t") || !strings.HasPrefix(fields[1], "v") {
+			continue // not a direct requirement
+		}
+		n++
+		if !strings.Contains(string(reasons), fields[0]) {
+			t.Errorf("CONTRIBUTING.md does not say why there is %s", fields[0])
+		}
+	}
+	if n < 5 {
+		t.Fatalf("got %d direct requirements, want at least 5: is go.mod read rightly?", n)
+	}
+}

@@ -60,6 +60,9 @@ func execute(ctx context.Context, env Env) error {
 		return printVersion(env)
 	case inv.help:
 		return printHelp(env, app, inv)
+	case len(inv.path) == 0:
+		writeHelp(env.Stderr, app, inv)
+		return exitError(exitUsage)
 	}
 	return app.RunContext(ctx, inv.argv())
 }
@@ -87,20 +90,6 @@ func noun(env Env, names, usage string, verbs ...*cli.Command) *cli.Command {
 		return unknownVerb(name, c.Args().First(), verbs)
 	}
 	return cmd
-}
-
-func unknownVerb(parent, verb string, among []*cli.Command) error {
-	var words []string
-	for _, c := range among {
-		if !c.Hidden {
-			words = append(words, c.Names()...)
-		}
-	}
-	hint := suggest(verb, words, parent+" ")
-	if hint == "" {
-		hint = parent + " --help lists what there is"
-	}
-	return &usageError{msg: fmt.Sprintf("%s has no verb %q", parent, verb), hint: hint}
 }
 
 // str, flag, num and list make flags. No flag reads the environment by itself:

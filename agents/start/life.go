@@ -1,0 +1,112 @@
+package start
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/hermesboard/hermes/events"
+	"github.com/hermesboard/hermes/sandbox"
+)
+
+// reportTime is how long a supervisor may take, beyond the grace of its agent,
+// to report the end.
+var reportTime = 10 * time.Second
+
+// Alive reports whether anything of a run lives: its supervisor, or a process
+// that carries its mark. started may be zero: the run was claimed but its
+// start never recorded.
+func Alive(board events.BoardID, run events.RunID, started events.RunStarted) (bool, error) {
+	if Same(started) {
+		return true, nil
+	}
+	boot, err := bootID()
+	if err != nil {
+		return false, err
+	}
+	if started.Boot != "" && started.Boot != boot {
+		return false, nil
+	}
+	pids, err := sandbox.Marked(Mark(board, run))
+	return len(pids) > 0, err
+}
+
+// Nudge makes the supervisor of that identity look at its board.
+func Nudge(started events.RunStarted) { signal(started, syscall.SIGUSR1) }
+
+// signal reaches the very process of that identity or none.
+func signal(id events.RunStarted, sig syscall.Signal) {
+	// The process is held on to before its identity is checked, so that the
+	// pid cannot become another's in between.
+	p, err := os.FindProcess(int(id.PID))
+	if err != nil {
+		return
+	}
+	defer p.Release()
+	if Same(id) {
+		p.Signal(sig)
+	}
+}
+
+// killMarked kills a process if it still carries the mark.
+func killMarked(pid int, mark string) {
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return
+	}
+	defer p.Release()
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil {
+		return
+	}
+	for entry := range bytes.SplitSeq(env, []byte{0}) {
+		if string(entry) == sandbox.MarkVariable+"="+mark {
+			p.Signal(syscall.SIGKILL)
+		}
+	}
+}
+
+// Stop ends a run's processes. The supervisor is asked first: it stops its
+// agent and reports the end. What is left after the grace and some time to
+// report is killed. It returns an error if something survives that too.
+func Stop(ctx context.Context, board events.BoardID, run events.RunID, started events.RunStarted, grace time.Duration) error {
+	Nudge(started)
+	if gone, err := awaitGone(ctx, board, run, started, grace+reportTime); gone || err != nil {
+		return err
+	}
+	signal(started, syscall.SIGKILL)
+	for range 5 {
+		pids, err := sandbox.Marked(Mark(board, run))
+		if err != nil {
+			return err
+		}
+		for _, pid := range pids {
+			killMarked(pid, Mark(board, run))
+		}
+		if gone, err := awaitGone(ctx, board, run, started, 2*time.Second); gone || err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("processes of %s survive being killed", run)
+}
+
+func awaitGone(ctx context.Context, board events.BoardID, run events.RunID, started events.RunStarted, most time.Duration) (bool, error) {
+	deadline := time.Now().Add(most)
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
+		alive, err := Alive(board, run, started)
+		if err != nil || !alive {
+			return err == nil, err
+		}
+		if time.Now().After(deadline) {
+			return false, nil
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,317 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hermesboard/hermes/boards/registry"
+	"github.com/hermesboard/hermes/events"
+)
+
+// startPatience is how long a started gateway may take to come up, and how
+// often it is looked for.
+const (
+	startPatience = 5 * time.Second
+	startLook     = 10 * time.Millisecond
+)
+
+func startGateway(ctx context.Context, x *call) error {
+	home, err := x.home()
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	return x.launchGateway(ctx, home, x.enlisted(), x.flag("standby"))
+}
+
+// launchGateway starts a gateway in the background and waits until it is up.
+func (x *call) launchGateway(ctx context.Context, home *registry.Home, as gatewayInfo, standby bool) error {
+	running, err := gateways(home, false)
+	if err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(running, as.rivals); i >= 0 && !standby {
+		return alreadyRuns(running[i])
+	}
+	logs := filepath.Join(home.Dir(), "logs")
+	if err := os.MkdirAll(logs, 0o700); err != nil {
+		return err
+	}
+	out, err := os.OpenFile(filepath.Join(logs, "gateway.log"), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	before, err := out.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	cmd, err := x.gatewayProgram(home, as, standby)
+	if err != nil {
+		return err
+	}
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }() // ends with the gateway or with this process
+	tick := time.NewTicker(startLook)
+	defer tick.Stop()
+	for late := time.After(startPatience); ; {
+		select {
+		case err := <-exited:
+			return fmt.Errorf("the gateway ended at once (%v): %s", err, lastWords(out, before))
+		case <-late:
+			return fmt.Errorf("the gateway (PID %d) has not come up within %s; see %s", cmd.Process.Pid, startPatience, out.Name())
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		if gatewayAlive(home, cmd.Process.Pid) {
+			x.say("gateway started (PID %d), log in %s", cmd.Process.Pid, out.Name())
+			return nil
+		}
+	}
+}
+
+// gatewayProgram is the command line of a gateway in a session of its own.
+func (x *call) gatewayProgram(home *registry.Home, as gatewayInfo, standby bool) (*exec.Cmd, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"gateway", "run", "--home", home.Dir(), "--profile", as.Profile}
+	if as.Backend != "" {
+		args = append(args, "--backend", as.Backend)
+	}
+	for _, o := range as.Only {
+		args = append(args, "--only", o)
+	}
+	if standby {
+		args = append(args, "--standby")
+	}
+	cmd := exec.Command(program, args...)
+	cmd.Dir = home.Dir()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return cmd, nil
+}
+
+// lastWords is the end of what was written to a log since an offset.
+func lastWords(log *os.File, since int64) string {
+	b, err := io.ReadAll(io.NewSectionReader(log, since, 64<<10))
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	if err != nil || lines[0] == "" {
+		return "see " + log.Name()
+	}
+	return strings.TrimSpace(strings.Join(lines[max(0, len(lines)-2):], " "))
+}
+
+// ownGateways lists the running gateways of the profile this command line means.
+func (x *call) ownGateways(home *registry.Home) ([]gatewayInfo, error) {
+	all, err := gateways(home, false)
+	return slices.DeleteFunc(all, func(g gatewayInfo) bool { return g.Profile != x.profileName() }), err
+}
+
+func stopGateway(ctx context.Context, x *call) error {
+	home, err := x.home()
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	running, err := x.ownGateways(home)
+	if err != nil {
+		return err
+	}
+	if len(running) == 0 {
+		x.say("no gateway runs here")
+		return nil
+	}
+	sig, how := syscall.SIGINT, "ends when its runs have finished"
+	switch {
+	case x.flag("now") && x.flag("detach"):
+		return usagef("--now stops the runs, --detach leaves them running: choose one")
+	case x.flag("now"):
+		sig, how = stopRuns, "stops its runs and ends"
+	case x.flag("detach"):
+		sig, how = syscall.SIGTERM, "ends, its runs go on"
+	}
+	// Those that wait go first, or they would take over what the others let go.
+	slices.Reverse(running)
+	for _, g := range running {
+		if err := endGateway(ctx, x, home, g.PID, sig, how); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endGateway signals a gateway and waits until it has ended.
+func endGateway(ctx context.Context, x *call, home *registry.Home, pid int, sig syscall.Signal, how string) error {
+	if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("signal gateway %d: %w", pid, err)
+	}
+	x.say("gateway %d %s", pid, how)
+	tick := time.NewTicker(2 * startLook)
+	defer tick.Stop()
+	for gatewayAlive(home, pid) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	x.say("gateway %d has ended", pid)
+	return nil
+}
+
+// restartGateway replaces the gateways one by one, each by one of its kind.
+func restartGateway(ctx context.Context, x *call) error {
+	home, err := x.home()
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	running, err := x.ownGateways(home)
+	if err != nil {
+		return err
+	}
+	if len(running) == 0 {
+		return x.launchGateway(ctx, home, x.enlisted(), false)
+	}
+	for _, g := range running {
+		if err := endGateway(ctx, x, home, g.PID, syscall.SIGTERM, "ends, its runs go on"); err != nil {
+			return err
+		}
+		if only := x.list("only"); len(only) > 0 {
+			g.Only = only
+		}
+		if b := x.str("backend"); b != "" {
+			g.Backend = b
+		}
+		if err := x.launchGateway(ctx, home, g, len(running) > 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gatewayRow is one board in hermes gateway status.
+type gatewayRow struct {
+	Board      string      `json:"board"`
+	State      string      `json:"state"`
+	PID        int         `json:"pid,omitzero"`
+	Answers    bool        `json:"answers"`
+	Dispatcher bool        `json:"dispatcher"`
+	Since      events.Time `json:"since,omitzero"`
+	LastTick   events.Time `json:"last_tick,omitzero"`
+	OpenRuns   int         `json:"open_runs"`
+}
+
+func gatewayStatus(ctx context.Context, x *call) error {
+	home, err := x.home()
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	running, err := gateways(home, false)
+	if err != nil {
+		return err
+	}
+	entries, err := home.List(ctx)
+	if err != nil {
+		return err
+	}
+	rows := []gatewayRow{}
+	for _, e := range entries {
+		if e.State != registry.Archived {
+			rows = append(rows, x.gatewayRow(ctx, home, e))
+		}
+	}
+	if x.json() {
+		pid := 0
+		if len(running) > 0 {
+			pid = running[0].PID
+		}
+		return x.emit(struct {
+			PID      int           `json:"pid"`
+			Running  bool          `json:"running"`
+			Gateways []gatewayInfo `json:"gateways"`
+			Boards   []gatewayRow  `json:"boards"`
+		}{pid, len(running) > 0, running, rows})
+	}
+	x.printGateways(running, rows)
+	return nil
+}
+
+// gatewayRow asks who holds a board how it is doing. A board that nobody holds
+// is not touched.
+func (x *call) gatewayRow(ctx context.Context, home *registry.Home, e registry.Entry) gatewayRow {
+	r := gatewayRow{Board: e.Slug, State: string(e.State)}
+	if e.Holder == nil {
+		return r
+	}
+	r.PID = e.Holder.PID
+	b, err := reach(ctx, home, e.Slug, x.ownerOptions(home))
+	if err != nil {
+		return r
+	}
+	defer b.Close()
+	info, err := b.Info(ctx)
+	if err != nil {
+		return r
+	}
+	r.Answers, r.OpenRuns = true, info.OpenRuns
+	if d := info.Dispatcher; d != nil {
+		r.Dispatcher, r.Since, r.LastTick = true, d.Since, d.LastTick
+	}
+	return r
+}
+
+func (x *call) printGateways(running []gatewayInfo, rows []gatewayRow) {
+	now := time.Now()
+	if len(running) == 0 {
+		fmt.Fprintln(x.Stdout, "no gateway runs here; start one: hermes gateway start")
+	}
+	for _, g := range running {
+		holds := 0
+		for _, r := range rows {
+			if r.PID == g.PID {
+				holds++
+			}
+		}
+		does := "holds " + plural(holds, "board", "boards")
+		if holds == 0 {
+			does = "waits"
+		}
+		if len(g.Only) > 0 {
+			does += ", only " + strings.Join(g.Only, " ")
+		}
+		fmt.Fprintf(x.Stdout, "gateway up %s (PID %d), profile %s, %s\n", ago(now, g.Since), g.PID, g.Profile, does)
+	}
+	out := [][]string{{"BOARD", "STATE", "DISPATCH", "LAST LOOK", "RUNS"}}
+	for _, r := range rows {
+		d, last, runs := "–", "–", "–"
+		if r.Dispatcher {
+			d, last = "alive "+ago(now, r.Since), ago(now, r.LastTick)+" ago"
+		}
+		state := r.State
+		switch {
+		case r.PID != 0 && r.Answers:
+			state, runs = fmt.Sprintf("%s by %d", state, r.PID), fmt.Sprint(r.OpenRuns)
+		case r.PID != 0:
+			state = fmt.Sprintf("%s by %d, which does not answer", state, r.PID)
+		}
+		out = append(out, []string{r.Board, state, d, last, runs})
+	}
+	table(x.Stdout, x.Width, out)
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hermesboard/hermes/boards"
+	"github.com/hermesboard/hermes/boards/registry"
+	"github.com/hermesboard/hermes/events"
+)
+
+const (
+	glanceEvery = 500 * time.Millisecond // how often the folder of boards is glanced at for new ones
+	lookEvery   = 5 * time.Second        // how often it is read in any case, and a board in trouble tried again
+	shortWait   = 10 * time.Millisecond  // first wait for a holder that does not serve
+	longWait    = 500 * time.Millisecond // last wait for one
+)
+
+var gatewayPrincipal = boards.Principal{Actor: events.Actor{Kind: events.Gateway, Name: "gateway"}}
+
+// hold keeps the boards that are there, and those that are made meanwhile. It
+// takes none after taking has ended, and returns when it has let go of all.
+func (g *gateway) hold(taking, serving context.Context) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	if swept, err := g.home.Sweep(taking); err != nil {
+		g.warn("", err)
+	} else if len(swept) > 0 {
+		g.log.Info().Strs("swept", swept).Msg("removed what was left of boards that were never finished")
+	}
+	tick := time.NewTicker(glanceEvery)
+	defer tick.Stop()
+	var seen, looked time.Time
+	said := ""
+	for {
+		changed := modified(filepath.Join(g.home.Dir(), "boards"))
+		if now := time.Now(); !changed.Equal(seen) || now.Sub(looked) >= lookEvery {
+			seen, looked = changed, now
+			entries, err := g.home.List(taking)
+			if err != nil && taking.Err() == nil && err.Error() != said {
+				said = err.Error()
+				g.warn("", err)
+			}
+			for _, e := range entries {
+				if taking.Err() == nil && g.wants(e) {
+					all.Go(func() { g.keep(taking, serving, e.Slug) })
+				}
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-taking.Done():
+			return
+		}
+	}
+}
+
+// modified is when a folder was last changed; zero = it cannot be told.
+func modified(dir string) time.Time {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
+}
+
+// wants notes a board as kept from now on, unless it is already or is not to be.
+func (g *gateway) wants(e registry.Entry) bool {
+	if e.State == registry.Archived || len(g.only) > 0 && !slices.Contains(g.only, e.Slug) {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.kept[e.Slug] {
+		return false
+	}
+	g.kept[e.Slug] = true
+	return true
+}
+
+// keep holds and serves a board, or waits until whoever holds it lets go, over
+// and over until taking ends or the board is gone.
+func (g *gateway) keep(taking, serving context.Context, slug string) {
+	defer func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.kept, slug)
+	}()
+	said, waited := "", shortWait
+	for taking.Err() == nil {
+		err := g.serve(taking, serving, slug)
+		var taken *registry.HeldError
+		switch {
+		case errors.Is(err, registry.ErrNoBoard):
+			return
+		case taking.Err() != nil:
+			if err != nil && !errors.Is(err, context.Canceled) && !errors.As(err, &taken) {
+				g.warn(slug, err)
+			}
+			return
+		case errors.As(err, &taken) && taken.Holder.Socket != "":
+			if said != slug {
+				said = slug
+				g.log.Info().Str("board", slug).Int("holder", taken.Holder.PID).Msg("waiting")
+			}
+			awaitGone(taking, taken.Holder.Socket)
+			waited = shortWait
+		case errors.As(err, &taken): // somebody is coming or going, or does one call
+			pause(taking, waited)
+			waited = min(2*waited, longWait)
+		default:
+			if err != nil && err.Error() != said {
+				said = err.Error()
+				g.warn(slug, err)
+			}
+			pause(taking, lookEvery)
+		}
+	}
+}
+
+// serve holds a board now and serves it until serving ends. The error is a
+// [*registry.HeldError] if another process holds it.
+func (g *gateway) serve(taking, serving context.Context, slug string) error {
+	opts := holdOptions(g.home)
+	opts.Log.LongLived = true
+	held, err := g.home.Hold(taking, slug, 0, opts)
+	if err != nil {
+		return err
+	}
+	unclean := held.Unclean()
+	s, err := g.open(held, false)
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	g.services[slug] = s
+	g.mu.Unlock()
+	if taking.Err() != nil { // the end was told while the board was being opened
+		s.disp.Drain()
+	}
+	g.log.Info().Str("board", slug).Int("runs", s.openRuns()).Bool("after_crash", unclean).Msg("holding")
+	err = s.Run(serving)
+	g.mu.Lock()
+	delete(g.services, slug)
+	g.mu.Unlock()
+	g.log.Info().Str("board", slug).Int("runs", s.openRuns()).Msg("let go")
+	return err
+}
+
+// awaitGone returns when whoever listens at a socket has ended, or ctx has. It
+// may return early. It costs nothing meanwhile: the kernel tells.
+func awaitGone(ctx context.Context, socket string) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "unix", socket)
+	if err != nil {
+		pause(ctx, shortWait)
+		return
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { c.Close() })()
+	c.Read(make([]byte, 1)) // a server says nothing unasked
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+func (g *gateway) held() []*service {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var out []*service
+	for _, s := range g.services {
+		out = append(out, s)
+	}
+	return out
+}
+
+func (g *gateway) openRuns() (n int) {
+	for _, s := range g.held() {
+		n += s.openRuns()
+	}
+	return n
+}

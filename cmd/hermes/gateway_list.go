@@ -1,0 +1,167 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/hermesboard/hermes/boards"
+	"github.com/hermesboard/hermes/boards/registry"
+	"github.com/hermesboard/hermes/events"
+)
+
+// gatewayInfo is what a running gateway says about itself in
+// run/gateways/<pid>, which it keeps locked for as long as it lives.
+type gatewayInfo struct {
+	PID     int         `json:"pid"`
+	Profile string      `json:"profile"`
+	Only    []string    `json:"only,omitzero"`
+	Backend string      `json:"backend,omitzero"`
+	Version string      `json:"version"`
+	Since   events.Time `json:"since"`
+}
+
+// enlisted is what the gateway of this command line says about itself.
+func (x *call) enlisted() gatewayInfo {
+	return gatewayInfo{PID: os.Getpid(), Profile: x.profileName(), Only: x.list("only"), Backend: x.str("backend"),
+		Version: version(), Since: events.TimeOf(time.Now())}
+}
+
+func (x *call) profileName() string {
+	return cmp.Or(x.str("profile"), x.Getenv("HERMES_PROFILE"), "default")
+}
+
+// rivals reports whether two gateways are to hold the same boards.
+func (i gatewayInfo) rivals(o gatewayInfo) bool {
+	if i.Profile != o.Profile {
+		return false
+	}
+	return len(i.Only) == 0 || len(o.Only) == 0 || slices.ContainsFunc(i.Only, func(s string) bool { return slices.Contains(o.Only, s) })
+}
+
+func gatewaysDir(home *registry.Home) string { return filepath.Join(home.RunDir(), "gateways") }
+
+// enlistment is a gateway's entry in the list of those that run.
+type enlistment struct{ f *os.File }
+
+// enlist puts a gateway on the list. Unless it is to stand by, one that is to
+// hold the same boards as another that runs is refused.
+func enlist(home *registry.Home, me gatewayInfo, standby bool) (*enlistment, error) {
+	dir := gatewaysDir(home)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	turn, err := openLocked(filepath.Join(dir, "lock"), syscall.LOCK_EX)
+	if err != nil {
+		return nil, err
+	}
+	defer turn.Close()
+	running, err := gateways(home, true)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range running {
+		if !standby && g.rivals(me) {
+			return nil, alreadyRuns(g)
+		}
+	}
+	b, err := json.Marshal(me)
+	if err != nil {
+		return nil, err
+	}
+	f, err := openLocked(filepath.Join(dir, strconv.Itoa(me.PID)), syscall.LOCK_EX)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.WriteAt(b, 0); err != nil {
+		return nil, errors.Join(err, os.Remove(f.Name()), f.Close())
+	}
+	return &enlistment{f}, nil
+}
+
+func alreadyRuns(g gatewayInfo) error {
+	return &boards.Rejection{Code: "gateway_running", Detail: fmt.Sprintf("a gateway runs here already (PID %d)", g.PID),
+		Hint: "hermes gateway status shows it; --standby starts another that takes over when it ends"}
+}
+
+func (e *enlistment) withdraw() { _ = errors.Join(os.Remove(e.f.Name()), e.f.Close()) }
+
+// openLocked opens or makes a file and waits for its lock.
+func openLocked(path string, how int) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err := syscall.Flock(int(f.Fd()), how)
+		if err == nil {
+			return f, nil
+		}
+		if err != syscall.EINTR {
+			f.Close()
+			return nil, fmt.Errorf("lock %s: %w", path, err)
+		}
+	}
+}
+
+// gateways lists those that run in a home, the oldest first. tidy removes the
+// entries of those that are gone; only who holds the list's lock may do so.
+func gateways(home *registry.Home, tidy bool) ([]gatewayInfo, error) {
+	entries, err := os.ReadDir(gatewaysDir(home))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	var out []gatewayInfo
+	for _, e := range entries {
+		if _, err := strconv.Atoi(e.Name()); err != nil {
+			continue
+		}
+		path := filepath.Join(gatewaysDir(home), e.Name())
+		info, alive, err := readGateway(path)
+		if err != nil {
+			return nil, err
+		}
+		if alive && info.PID != 0 {
+			out = append(out, info)
+		} else if !alive && tidy {
+			os.Remove(path)
+		}
+	}
+	slices.SortFunc(out, func(a, b gatewayInfo) int { return cmp.Or(cmp.Compare(a.Since, b.Since), cmp.Compare(a.PID, b.PID)) })
+	return out, nil
+}
+
+// readGateway reads an entry; it is that of a live gateway if it is locked.
+func readGateway(path string) (info gatewayInfo, alive bool, err error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return info, false, nil
+	} else if err != nil {
+		return info, false, err
+	}
+	defer f.Close()
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil {
+		return info, false, nil
+	}
+	if err := json.UnmarshalRead(f, &info); err != nil {
+		return gatewayInfo{}, true, nil // it is just being written
+	}
+	return info, true, nil
+}
+
+// gatewayAlive reports whether the gateway of that pid is on the list.
+func gatewayAlive(home *registry.Home, pid int) bool {
+	info, alive, err := readGateway(filepath.Join(gatewaysDir(home), strconv.Itoa(pid)))
+	return err == nil && alive && info.PID == pid
+}
