@@ -30,7 +30,7 @@ short: ## the tests that take no patience
 	go test -short ./...
 
 race: ## tests under the race detector (wants a C compiler)
-	CGO_ENABLED=1 go test -race -short -shuffle=on $(RACE)
+	CGO_ENABLED=1 go test -race -short -shuffle=on ./...
 
 lint: ## gofmt, vet, tidy, staticcheck, govulncheck
 	@files="$$(gofmt -l .)"; if [ -n "$$files" ]; then echo "gofmt wants to change:"; echo "$$files"; exit 1; fi
@@ -41,7 +41,7 @@ lint: ## gofmt, vet, tidy, staticcheck, govulncheck
 
 bench: ## benchmarks; read the ratios to the raw disk, the absolute numbers move with the machine
 	go test -run=NONE -bench=. -benchmem -benchtime=$(BENCHTIME) \
-		./events ./events/boltlog ./projections ./boards/registry ./boards/owner ./dispatcher
+		./events/... ./projections ./boards/... ./dispatcher ./agents/builtin
 
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	@for pkg in $$(go list ./...); do \
@@ -53,7 +53,7 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 crash: ## the long form of kills (KILLS), injected disk faults and bit flips
 	BOLTLOG_KILLS=$(KILLS) BOLTLOG_FAULTS=all BOLTLOG_FLIPS=all \
 		go test -count=1 -timeout=4h -v -run='^(TestKill|TestFaults|TestBitFlips|TestDiskFull)' ./events/boltlog
-	go test -count=1 -timeout=1h -v -run='Crash|Unknown|Killed' ./boards/...
+	go test -count=1 -timeout=1h -v -run='Crash|Unknown|Kill' ./boards/... ./cmd/...
 
 vectors: ## write golden vectors, golden files and the tables of FORMAT.md anew
 	go test ./events -run='Format|Vector' -update

@@ -110,7 +110,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		if p.idle && (d.drain.Load() || d.o.UntilIdle) {
 			return nil
 		}
-		timer.Reset(max(0, p.next.Sub(time.Now())))
+		timer.Reset(max(0, time.Until(p.next)))
 	}
 }
 
@@ -144,7 +144,7 @@ func (d *Dispatcher) tick(ctx context.Context, now time.Time) plan {
 		d.trouble(&p, now, err)
 		return p
 	}
-	p.idle = open == 0 && started == 0
+	p.idle = open == 0 && started == 0 && d.starve == 0
 	d.o.Board.View(func(v *projections.View) {
 		if at := v.NextTimer(events.TimeOf(now)); at != 0 {
 			// The timer runs on the monotonic clock: of the wall clock only the distance counts.

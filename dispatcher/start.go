@@ -24,7 +24,7 @@ func (d *Dispatcher) startAll(ctx context.Context, now time.Time, p *plan) (int,
 	at := events.TimeOf(now)
 	f := d.newFacts(state, at)
 	var starts []Start
-	var waiting, open int
+	var starving bool
 	d.o.Board.View(func(v *projections.View) {
 		policy, _ := v.Policy()
 		for _, lane := range v.Lanes() {
@@ -33,7 +33,7 @@ func (d *Dispatcher) startAll(ctx context.Context, now time.Time, p *plan) (int,
 			}
 		}
 		starts = Next(v, f, at)
-		waiting, open = v.Queued()-len(starts), int(v.OpenCount())
+		starving = len(starts) == 0 && starves(v, f, at)
 	})
 	d.facts.Store(&f)
 	started := 0
@@ -49,8 +49,9 @@ func (d *Dispatcher) startAll(ctx context.Context, now time.Time, p *plan) (int,
 			started++
 		}
 	}
-	d.waitForSlots(now, p, state, waiting, open+started)
-	if n := len(d.refused); n > len(f.Refused) && n < refusedMany {
+	refused := len(d.refused) - len(f.Refused)
+	d.waitForSlots(now, p, starving || started+refused < len(starts)) // or somebody was quicker
+	if refused > 0 && len(d.refused) < refusedMany {
 		p.by(now) // those behind may start instead
 	}
 	for _, r := range d.refused {
@@ -77,11 +78,25 @@ func (d *Dispatcher) newFacts(state SlotState, at events.Time) Facts {
 	return f
 }
 
-// waitForSlots looks again where tasks wait for slots that are not this
-// board's: of those no commit tells that they are free. A slot is also not
-// this board's for the moment between the end of a run and that of its supervisor.
-func (d *Dispatcher) waitForSlots(now time.Time, p *plan, state SlotState, waiting, open int) {
-	if taken := state.Total - state.Free; waiting == 0 || state.Free > 0 || taken <= open {
+// starves reports whether a task waits for nothing but a slot that no run of
+// this board has.
+func starves(v *projections.View, f Facts, at events.Time) bool {
+	own := 0 // slots that runs of this board have
+	for _, r := range v.OpenRuns() {
+		if !r.Person() {
+			own++
+		}
+	}
+	taken := f.Slots - f.Free
+	f.Free++
+	return taken > own && len(Next(v, f, at)) > 0
+}
+
+// waitForSlots looks again soon where a slot that others have is waited for: no
+// commit tells that it is free. Between the end of a run and that of its
+// supervisor a slot counts as somebody else's.
+func (d *Dispatcher) waitForSlots(now time.Time, p *plan, starving bool) {
+	if !starving {
 		d.starve = 0
 		return
 	}

@@ -34,7 +34,7 @@ type index struct {
 	n      int
 }
 
-const chunkLen = 256
+const chunkLen = 128
 
 func (x *index) len() int { return x.n }
 
@@ -80,8 +80,8 @@ func (x *index) insert(it item) {
 	}
 	if chunk := x.chunks[c]; len(chunk) >= chunkLen {
 		half := len(chunk) / 2
-		x.chunks = slices.Insert(x.chunks, c+1, slices.Clone(chunk[half:]))
-		x.chunks[c] = chunk[:half:half]
+		x.chunks = slices.Insert(x.chunks, c+1, append(make([]item, 0, chunkLen), chunk[half:]...))
+		x.chunks[c] = chunk[:half]
 		if chunk[half-1].less(it) {
 			c++
 		}

@@ -4,7 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,12 +14,18 @@ import (
 // Folding is pure: the same log gives the same View anywhere and at any time.
 func TestFoldingIsPure(t *testing.T) {
 	allowed := []string{"cmp", "fmt", "iter", "maps", "slices", "strconv", "strings", "time", "unicode", "github.com/go-json-experiment/json/jsontext"}
-	own := func(fi fs.FileInfo) bool { return !strings.HasSuffix(fi.Name(), "_test.go") }
-	packages, err := parser.ParseDir(token.NewFileSet(), ".", own, 0)
+	names, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, file := range packages["projections"].Files {
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, i := range file.Imports {
 			path, _ := strconv.Unquote(i.Path.Value)
 			if !slices.Contains(allowed, path) && !strings.Contains(path, "/hermes/events") {

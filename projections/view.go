@@ -91,7 +91,7 @@ func (v *View) applyTask(t *Task, r *events.Record) bool {
 	case events.ModelChanged:
 		t.Model = v.name(p.Model)
 	case events.TaskLinked:
-		v.link(t, events.Edge{Parent: p.Parent, Needs: p.Needs})
+		v.link(t, events.Edge(p))
 	case events.TaskUnlinked:
 		v.unlink(t, p.Parent)
 	case events.TaskPromoted:

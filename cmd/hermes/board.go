@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -39,26 +40,35 @@ func (x *call) named(min int) error {
 	return err
 }
 
-// place finds out which board is meant without opening it.
+// place finds out which board is meant without opening it. The caller closes
+// the home.
 func (x *call) place(ctx context.Context) (*registry.Home, registry.Entry, error) {
 	home, err := x.home()
 	if err != nil {
 		return nil, registry.Entry{}, err
 	}
+	e, err := x.entry(ctx, home)
+	if err != nil {
+		return nil, e, errors.Join(err, home.Close())
+	}
+	return home, e, nil
+}
+
+func (x *call) entry(ctx context.Context, home *registry.Home) (registry.Entry, error) {
 	slug, _, err := x.boardName(home)
 	if err != nil {
-		return nil, registry.Entry{}, err
+		return registry.Entry{}, err
 	}
 	entries, err := home.List(ctx)
 	if err != nil {
-		return nil, registry.Entry{}, err
+		return registry.Entry{}, err
 	}
 	for _, e := range entries {
 		if e.Slug == slug && e.State != registry.Archived {
-			return home, e, nil
+			return e, nil
 		}
 	}
-	return nil, registry.Entry{}, x.noBoard(ctx, home, slug)
+	return registry.Entry{}, x.noBoard(ctx, home, slug)
 }
 
 func boardCreateVerb(env Env) *cli.Command {
@@ -95,6 +105,7 @@ func runBoardCreate(ctx context.Context, x *call) error {
 	if err != nil {
 		return err
 	}
+	defer home.Close()
 	o, err := owner.Create(ctx, home, slug, title, events.DefaultPolicy(hostSlots()), x.principal(), x.ownerOptions(home), holdOptions(home))
 	if err != nil {
 		return err
@@ -132,6 +143,7 @@ func boardSwitchVerb(env Env) *cli.Command {
 			if err != nil {
 				return err
 			}
+			defer home.Close()
 			if err := home.SetCurrent(e.Slug); err != nil {
 				return err
 			}

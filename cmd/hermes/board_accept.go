@@ -34,6 +34,7 @@ func runAccept(ctx context.Context, x *call) error {
 	if err != nil {
 		return err
 	}
+	defer home.Close()
 	q, err := home.Examine(ctx, e.Slug, holdOptions(home))
 	if err != nil {
 		return inUse(err)

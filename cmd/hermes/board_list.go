@@ -44,6 +44,7 @@ func runBoardList(ctx context.Context, x *call) error {
 	if err != nil {
 		return err
 	}
+	defer home.Close()
 	rows, err := x.boardRows(ctx, home)
 	if err != nil {
 		return err
@@ -164,7 +165,7 @@ func (r boardRow) state() string {
 }
 
 func boardShowVerb(env Env) *cli.Command {
-	return verb(env, "show", "[BOARD]", "show everything about a board", "", nil, runBoardShow)
+	return verb(env, "show,current", "[BOARD]", "show everything about a board", "", nil, runBoardShow)
 }
 
 func runBoardShow(ctx context.Context, x *call) error {
@@ -187,6 +188,7 @@ func runBoardShow(ctx context.Context, x *call) error {
 	if err != nil {
 		return err
 	}
+	defer home.Close()
 	stats, err := b.Stats(ctx)
 	if err != nil {
 		return err

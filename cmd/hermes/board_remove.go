@@ -48,6 +48,7 @@ func (x *call) remove(ctx context.Context, forever bool) error {
 	if err != nil {
 		return err
 	}
+	defer home.Close()
 	what := fmt.Sprintf("archive board %s", e.Slug)
 	if forever {
 		what = fmt.Sprintf("delete board %s with all its history", e.Slug)

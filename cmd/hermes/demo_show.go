@@ -14,7 +14,7 @@ import (
 )
 
 // ownTopic is the question about the documents of this program.
-const ownTopic = "How does Hermes keep work from being lost, done twice or forged?"
+const ownTopic = "What happens when the gateway is killed or the disk is full?"
 
 // tasks is what the demonstration begins with: the recipe research.
 func (d *demo) tasks() ([]boards.NewTask, error) {

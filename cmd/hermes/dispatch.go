@@ -78,18 +78,51 @@ func newRoster(profile, backend string) (*roster, error) {
 	return &roster{agents: &start.Roster{Profile: profile, Default: backend, Sandboxes: boxes}}, nil
 }
 
-// starter makes package start's supervisors the dispatcher's.
-type starter struct{ *start.Starter }
-
-func (s starter) Start(ctx context.Context, a boards.Assignment, token string, slot *os.File) (dispatcher.Supervisor, error) {
-	p, err := s.Starter.Start(ctx, a, token, slot)
-	if err != nil {
-		return nil, err
-	}
-	return p, nil
+// starter makes package start's supervisors the dispatcher's, and sees to it
+// that an idle one is ready for the next start.
+type starter struct {
+	*start.Starter
+	refills sync.WaitGroup
 }
 
-func (s starter) Look(_ context.Context, r dispatcher.Ref) (dispatcher.Life, error) {
+func (s *starter) Start(ctx context.Context, a boards.Assignment, token string, slot *os.File) (dispatcher.Supervisor, error) {
+	p, err := s.Starter.Start(ctx, a, token, slot)
+	if err != nil {
+		s.refill()
+		return nil, err
+	}
+	return supervisor{p, s}, nil
+}
+
+// refill makes the next idle supervisor in the background. Close waits for it.
+func (s *starter) refill() { s.refills.Go(s.Prepare) }
+
+// Close ends the idle supervisor; those of runs go on.
+func (s *starter) Close() {
+	s.Starter.Close()
+	s.refills.Wait()
+}
+
+// supervisor gives the processor to the agent it releases before the next
+// idle supervisor asks for it.
+type supervisor struct {
+	*process
+	s *starter
+}
+
+type process = start.Process
+
+func (p supervisor) Release() error {
+	defer p.s.refill()
+	return p.process.Release()
+}
+
+func (p supervisor) Abort() {
+	defer p.s.refill()
+	p.process.Abort()
+}
+
+func (s *starter) Look(_ context.Context, r dispatcher.Ref) (dispatcher.Life, error) {
 	alive, err := start.Alive(r.Board, r.Run, r.Started)
 	if err != nil || alive {
 		return dispatcher.Living, err
@@ -97,7 +130,7 @@ func (s starter) Look(_ context.Context, r dispatcher.Ref) (dispatcher.Life, err
 	return dispatcher.Gone, nil
 }
 
-func (s starter) Stop(ctx context.Context, r dispatcher.Ref, grace time.Duration) error {
+func (s *starter) Stop(ctx context.Context, r dispatcher.Ref, grace time.Duration) error {
 	return start.Stop(ctx, r.Board, r.Run, r.Started, grace)
 }
 

@@ -106,11 +106,18 @@ func report(env Env, err error) int {
 		fmt.Fprintf(env.Stderr, "%s\n", b)
 		return f.exit
 	}
-	say(env.Stderr, "hermes: %s", printable(f.Message))
+	sayFailure(env, "hermes: ", f)
+	return f.exit
+}
+
+// sayFailure writes an error and its hint for a person.
+func (x *call) sayFailure(f failure) { sayFailure(x.Env, "", f) }
+
+func sayFailure(env Env, prefix string, f failure) {
+	say(env.Stderr, "%s%s", prefix, printable(f.Message))
 	if f.Hint != "" {
 		say(env.Stderr, "  %s", printable(f.Hint))
 	}
-	return f.exit
 }
 
 // wantsJSON looks for --json itself: the command line may be the error.

@@ -92,35 +92,31 @@ func (g *gateway) keep(taking, serving context.Context, slug string) {
 		defer g.mu.Unlock()
 		delete(g.kept, slug)
 	}()
-	said, waited := "", shortWait
+	said, waiting, next := "", false, shortWait
 	for taking.Err() == nil {
 		err := g.serve(taking, serving, slug)
 		var taken *registry.HeldError
 		switch {
 		case errors.Is(err, registry.ErrNoBoard):
 			return
-		case taking.Err() != nil:
-			if err != nil && !errors.Is(err, context.Canceled) && !errors.As(err, &taken) {
-				g.warn(slug, err)
-			}
-			return
-		case errors.As(err, &taken) && taken.Holder.Socket != "":
-			if said != slug {
-				said = slug
+		case errors.As(err, &taken):
+			if !waiting && taken.Holder.Socket != "" {
+				waiting = true
 				g.log.Info().Str("board", slug).Int("holder", taken.Holder.PID).Msg("waiting")
 			}
-			awaitGone(taking, taken.Holder.Socket)
-			waited = shortWait
-		case errors.As(err, &taken): // somebody is coming or going, or does one call
-			pause(taking, waited)
-			waited = min(2*waited, longWait)
-		default:
-			if err != nil && err.Error() != said {
-				said = err.Error()
-				g.warn(slug, err)
+			if awaitGone(taking, taken.Holder.Socket) {
+				next = shortWait
+				continue
 			}
-			pause(taking, lookEvery)
+			pause(taking, next) // it comes or goes, or does one call
+			next = min(2*next, longWait)
+			continue
+		case err != nil && !errors.Is(err, context.Canceled) && err.Error() != said:
+			said = err.Error()
+			g.warn(slug, err)
 		}
+		waiting, next = false, shortWait
+		pause(taking, lookEvery)
 	}
 }
 
@@ -153,18 +149,22 @@ func (g *gateway) serve(taking, serving context.Context, slug string) error {
 	return err
 }
 
-// awaitGone returns when whoever listens at a socket has ended, or ctx has. It
-// may return early. It costs nothing meanwhile: the kernel tells.
-func awaitGone(ctx context.Context, socket string) {
+// awaitGone returns true when whoever listens at a socket has ended, and false
+// if nobody does or ctx has ended. It costs nothing meanwhile: the kernel
+// tells. It may return true early.
+func awaitGone(ctx context.Context, socket string) bool {
+	if socket == "" {
+		return false
+	}
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "unix", socket)
 	if err != nil {
-		pause(ctx, shortWait)
-		return
+		return false
 	}
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
 	c.Read(make([]byte, 1)) // a server says nothing unasked
+	return ctx.Err() == nil
 }
 
 func pause(ctx context.Context, d time.Duration) {

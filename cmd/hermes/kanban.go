@@ -2,15 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/boards/api"
 	"github.com/hermesboard/hermes/events"
 )
@@ -74,106 +69,7 @@ func (x *call) look(ctx context.Context) (api.Board, events.TaskID, error) {
 	return b, ids[0], err
 }
 
-// each carries out one command per task, prints one line each, and goes on
-// after a refusal; the exit code is that of the first one.
-func (x *call) each(ctx context.Context, args []string, command func(events.TaskID) boards.Command, done string) error {
-	b, ids, err := x.on(ctx, args)
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	return x.eachOn(ctx, b, ids, command, done)
-}
-
-func (x *call) eachOn(ctx context.Context, b api.Board, ids []events.TaskID, command func(events.TaskID) boards.Command, done string) error {
-	type line struct {
-		Task   events.TaskID `json:"task"`
-		Status events.Status `json:"status,omitzero"`
-		Error  *failure      `json:"error,omitzero"`
-	}
-	var lines []line
-	var first error
-	for _, id := range ids {
-		res, err := x.do(ctx, b, command(id))
-		l := line{Task: id, Status: res.Status}
-		var rej *boards.Rejection
-		switch {
-		case errors.As(err, &rej):
-			f := explainError(err)
-			l.Error = &f
-			if first == nil {
-				first = err
-			}
-			if len(ids) > 1 && !x.json() {
-				x.say("%s: %s", id, printable(f.Message))
-				if f.Hint != "" {
-					x.say("  %s", printable(f.Hint))
-				}
-			}
-		case err != nil:
-			return err
-		case x.flag("quiet"):
-			fmt.Fprintln(x.Stdout, id)
-		case !x.json():
-			text := id.String() + " " + done
-			if res.Status != 0 {
-				text += ", now " + res.Status.String()
-			}
-			fmt.Fprintln(x.Stdout, text)
-		}
-		lines = append(lines, l)
-	}
-	if x.json() && (first == nil || len(ids) > 1) {
-		if err := x.emit(lines); err != nil {
-			return err
-		}
-	}
-	if first != nil && len(ids) > 1 {
-		return exitError(explainError(first).exit)
-	}
-	return first
-}
-
-// parseDuration reads 90, 90s, 30m, 2h, 1d; a bare number is seconds.
-func parseDuration(s string) (time.Duration, error) {
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil && n >= 0 {
-		return time.Duration(n) * time.Second, nil
-	}
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		if n, err := strconv.ParseInt(days, 10, 32); err == nil && n >= 0 {
-			return time.Duration(n) * 24 * time.Hour, nil
-		}
-	}
-	d, err := time.ParseDuration(s)
-	if err != nil || d < 0 {
-		return 0, usagef("%q is not a duration (want for example 90s, 30m, 2h, 1d)", s)
-	}
-	return d, nil
-}
-
-// parseWhen reads an instant: a time of day, a date, RFC 3339, or a duration
-// from now in the direction of sign (8h is eight hours ago with sign -1).
-func parseWhen(s string, now time.Time, sign time.Duration) (events.Time, error) {
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02"} {
-		if t, err := time.ParseInLocation(layout, s, now.Location()); err == nil {
-			return events.TimeOf(t), nil
-		}
-	}
-	if t, err := time.ParseInLocation("15:04", s, now.Location()); err == nil {
-		at := time.Date(now.Year(), now.Month(), now.Day(), t.Hour(), t.Minute(), 0, 0, now.Location())
-		if sign < 0 && at.After(now) {
-			at = at.AddDate(0, 0, -1)
-		} else if sign > 0 && at.Before(now) {
-			at = at.AddDate(0, 0, 1)
-		}
-		return events.TimeOf(at), nil
-	}
-	if d, err := parseDuration(s); err == nil {
-		return events.TimeOf(now.Add(sign * d)), nil
-	}
-	return 0, usagef("%q is not a time (want for example 8h, 22:00, 2026-11-17 or 2026-11-17T22:00:00Z)", s)
-}
-
+// ids lists tasks as they are typed.
 func ids(tasks []events.TaskID) string {
 	words := make([]string, len(tasks))
 	for i, t := range tasks {

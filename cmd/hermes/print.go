@@ -81,12 +81,16 @@ func line(s string) string {
 	return strings.Join(strings.Fields(printable(s)), " ")
 }
 
-// ago says how long ago t was, shortly.
+// ago says how long ago t was, in a column's width.
 func ago(now time.Time, t events.Time) string {
 	if t == 0 {
 		return "–"
 	}
-	return short(now.Sub(t.Time()))
+	d := now.Sub(t.Time())
+	if d < time.Minute {
+		return fmt.Sprintf("%ds", max(0, int(d.Seconds())))
+	}
+	return short(d)
 }
 
 // short prints a duration in the two largest units.

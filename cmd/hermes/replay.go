@@ -65,6 +65,7 @@ func runReplay(ctx context.Context, x *call) error {
 	if err != nil {
 		return err
 	}
+	defer home.Close()
 	report, err := verifyBoard(ctx, x.Env, home, info.Slug)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -49,7 +50,7 @@ type service struct {
 	held    *registry.Held
 	owner   *owner.Owner
 	disp    *dispatcher.Dispatcher
-	starter *start.Starter
+	starter starter
 	server  *api.Server
 	l       net.Listener
 
@@ -71,9 +72,9 @@ func (h *host) open(held *registry.Held, untilIdle bool) (s *service, err error)
 	if err != nil {
 		return nil, errors.Join(err, s.owner.Close())
 	}
-	s.starter = &start.Starter{Home: h.home.Dir(), Profile: h.profile, BoardDir: held.Paths().Dir, RunDir: h.home.RunDir(),
+	s.starter.Starter = &start.Starter{Home: h.home.Dir(), Profile: h.profile, BoardDir: held.Paths().Dir, RunDir: h.home.RunDir(),
 		Program: program, Getenv: h.env.Getenv, Warn: warn}
-	s.disp = dispatcher.New(dispatcher.Options{Board: s.owner, Agents: h.agents, Starter: starter{s.starter}, Slots: h.slots, Warn: warn, UntilIdle: untilIdle})
+	s.disp = dispatcher.New(dispatcher.Options{Board: s.owner, Agents: h.agents, Starter: &s.starter, Slots: h.slots, Warn: warn, UntilIdle: untilIdle})
 	late.set(s.disp)
 	s.owner.SetDispatcher(s.disp.Info)
 	socket, err := held.SocketPath()
@@ -95,7 +96,7 @@ func (h *host) open(held *registry.Held, untilIdle bool) (s *service, err error)
 func (s *service) Run(ctx context.Context) error {
 	owning := make(chan error, 1)
 	go func() { owning <- s.owner.Run(context.WithoutCancel(ctx)) }() // ends with owner.Close below
-	s.starter.Prepare()
+	s.starter.refill()
 
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
@@ -155,38 +156,62 @@ func (l *lateDispatcher) renewed(run events.RunID) {
 	}
 }
 
-// releaseAll stops every open run of a board so that its task can go on later,
-// and waits up to most until they have ended.
+// releaseAll starts nothing more and ends every open run of a board so that
+// its task can go on later. The agents are asked first and have most to leave;
+// their credentials work until then, so a verdict they give still counts. Runs
+// that are left are stopped. It returns when all have ended, or twice most
+// have passed.
 func (s *service) releaseAll(ctx context.Context, by boards.Principal, most time.Duration) error {
-	var open []events.RunID
-	s.owner.View(func(v *projections.View) {
-		for _, r := range v.OpenRuns() {
-			open = append(open, r.ID)
-		}
-	})
-	for _, run := range open {
-		c := boards.StopRun{Task: run.Task, Run: run, Outcome: events.OutcomeReleased, Then: events.ThenRetry, Reason: "the gateway was told to end now"}
-		if _, err := s.owner.Do(ctx, by, owner.NewCommandID(), c); err != nil {
-			s.host.warn(s.held.Slug(), fmt.Errorf("stop %s: %w", run, err))
+	s.disp.Drain()
+	for _, r := range s.runs() {
+		if start.Same(r.RunStarted) {
+			syscall.Kill(int(r.PID), syscall.SIGTERM) // its supervisor asks the agent, and reports
 		}
 	}
-	wake, drop := s.owner.Wake()
-	defer drop()
-	deadline := time.NewTimer(most)
-	defer deadline.Stop()
-	for s.openRuns() > 0 {
-		select {
-		case <-wake:
-		case <-deadline.C:
-			return fmt.Errorf("%d runs of %s have not ended", s.openRuns(), s.held.Slug())
-		case <-ctx.Done():
-			return ctx.Err()
+	if s.awaitNoRuns(ctx, most+time.Second) {
+		return nil
+	}
+	for _, r := range s.runs() {
+		c := boards.StopRun{Task: r.ID.Task, Run: r.ID, Outcome: events.OutcomeReleased, Then: events.ThenRetry, Reason: "the gateway was told to end now"}
+		var gone *boards.Rejection
+		if _, err := s.owner.Do(ctx, by, owner.NewCommandID(), c); err != nil && !errors.As(err, &gone) {
+			return fmt.Errorf("stop %s: %w", r.ID, err)
 		}
+	}
+	if !s.awaitNoRuns(ctx, most) {
+		return fmt.Errorf("%s of %s left", plural(s.openRuns(), "run", "runs"), s.held.Slug())
 	}
 	return nil
 }
 
-func (s *service) openRuns() (n int) {
-	s.owner.View(func(v *projections.View) { n = len(v.OpenRuns()) })
-	return n
+// awaitNoRuns waits until no run is open, or most has passed.
+func (s *service) awaitNoRuns(ctx context.Context, most time.Duration) bool {
+	wake, drop := s.owner.Wake()
+	defer drop()
+	late := time.NewTimer(most)
+	defer late.Stop()
+	for s.openRuns() > 0 {
+		select {
+		case <-wake:
+		case <-late.C:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }
+
+// runs returns the open runs that have processes.
+func (s *service) runs() (open []projections.Run) {
+	s.owner.View(func(v *projections.View) {
+		for _, r := range v.OpenRuns() {
+			if !r.Person() {
+				open = append(open, *r)
+			}
+		}
+	})
+	return open
+}
+
+func (s *service) openRuns() int { return len(s.runs()) }

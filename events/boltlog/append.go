@@ -94,24 +94,22 @@ func measure(batch []events.Commit) (size extent, err error) {
 func put(tx *bbolt.Tx, tree *events.Frontier, batch []events.Commit, size extent) error {
 	log, text, hashes := dense(tx, bucketLog), dense(tx, bucketText), dense(tx, bucketTree)
 	task := dense(tx, bucketTask)
-	new := make([]tlog.Hash, 0, 2*size.records+64) // bbolt points into it until the commit
-	index := events.StoredHashes(tree.Size())
+	rows := make([]byte, 0, (2*size.records+64)*tlog.HashSize) // bbolt points into it until the commit
+	var completed [64]tlog.Hash
 	var key [8]byte // bbolt copies keys
 	for _, c := range batch {
 		if err := putCommand(tx, c, tree.Size()+1); err != nil {
 			return err
 		}
 		for _, r := range c.Records {
-			first := len(new)
-			new = tree.Append(events.LeafHash(r.Record), new)
-			for i := first; i < len(new); i++ {
-				binary.BigEndian.PutUint64(key[:], index)
-				if err := hashes.Put(key[:], new[i][:]); err != nil {
-					return err
-				}
-				index++
+			row := len(rows)
+			for _, h := range tree.Append(events.LeafHash(r.Record), completed[:0]) {
+				rows = append(rows, h[:]...)
 			}
 			binary.BigEndian.PutUint64(key[:], tree.Size())
+			if err := hashes.Put(key[:], rows[row:]); err != nil {
+				return err
+			}
 			if err := log.Put(key[:], r.Record); err != nil {
 				return err
 			}

@@ -1,8 +1,8 @@
 package boltlog
 
 import (
-	"encoding/binary"
 	"fmt"
+	"math/bits"
 
 	"go.etcd.io/bbolt"
 	"golang.org/x/mod/sumdb/tlog"
@@ -26,13 +26,23 @@ func hashReader(tx *bbolt.Tx) tlog.HashReader {
 	})
 }
 
+// getHash reads a hash by its index. A row of the tree holds the hashes that
+// its record completed, by level: one row a record is half the writes that one
+// row a hash would be.
 func getHash(tree *bbolt.Bucket, index uint64) (h tlog.Hash, ok bool) {
-	var key [8]byte
-	binary.BigEndian.PutUint64(key[:], index)
-	v := tree.Get(key[:])
-	copy(h[:], v)
-	return h, len(v) == len(h)
+	level, n := tlog.SplitStoredHashIndex(int64(index))
+	row := tree.Get(seqKey(uint64(n+1) << level))
+	at := level * tlog.HashSize
+	if len(row) < at+tlog.HashSize {
+		return h, false
+	}
+	copy(h[:], row[at:])
+	return h, true
 }
+
+// rowSize is the size of the row of a record: it completes one subtree for
+// each factor of two in its position, and its own leaf.
+func rowSize(seq uint64) int { return (1 + bits.TrailingZeros64(seq)) * tlog.HashSize }
 
 // loadFrontier reads the frontier at the end of the log and checks that log
 // and tree end together.
@@ -44,11 +54,11 @@ func loadFrontier(tx *bbolt.Tx) (f events.Frontier, err error) {
 	if f, err = events.LoadFrontier(n, hashReader(tx)); err != nil {
 		return f, err
 	}
-	k, _ := tx.Bucket(bucketTree).Cursor().Last()
+	k, row := tx.Bucket(bucketTree).Cursor().Last()
 	if n == 0 && k == nil {
 		return f, nil
 	}
-	if last, ok := parseSeq(k); !ok || last+1 != events.StoredHashes(n) {
+	if last, ok := parseSeq(k); !ok || last != n || len(row) != rowSize(n) {
 		return f, damaged("the log ends at %d, its tree elsewhere", n)
 	}
 	leaf, _ := getHash(tx.Bucket(bucketTree), uint64(tlog.StoredHashIndex(0, int64(n-1))))

@@ -129,12 +129,7 @@ func newVerifier(l *Log) *verifier {
 		v.count(bucketText, func() uint64 { return v.texts }, func(k, _ []byte) uint64 { seq, _ := parseSeq(k); return seq }),
 		v.count(bucketTask, func() uint64 { return v.tasks }, func(k, _ []byte) uint64 { _, seq, _ := parseTaskKey(k); return seq }),
 		v.count(bucketCmd, func() uint64 { return v.commands }, func(k, val []byte) uint64 { c, _ := decodeCommand(k, val); return c.First }),
-		v.count(bucketTree, func() uint64 { return events.StoredHashes(v.head.Seq) }, func(k, _ []byte) uint64 {
-			if i, _ := parseSeq(k); i >= events.StoredHashes(v.head.Seq) {
-				return v.head.Seq + 1
-			}
-			return 0
-		}),
+		v.count(bucketTree, func() uint64 { return v.head.Seq }, func(k, _ []byte) uint64 { seq, _ := parseSeq(k); return seq }),
 	}
 	return v
 }
@@ -228,16 +223,20 @@ func (v *verifier) records(tx *bbolt.Tx) (done bool) {
 // hashes compares the stored hashes of one record with those that follow. The
 // tree goes on with the stored leaf, so that one bad record is one problem.
 func (v *verifier) hashes(tx *bbolt.Tx, seq uint64, record []byte) {
-	tree := tx.Bucket(bucketTree)
-	index := events.StoredHashes(seq - 1)
-	leaf, ok := getHash(tree, index)
-	if !ok || leaf != events.LeafHash(record) {
+	row := tx.Bucket(bucketTree).Get(seqKey(seq))
+	var buf [64]tlog.Hash
+	if len(row) != rowSize(seq) {
+		v.report(seq, "its stored hashes are missing or have %d bytes, want %d", len(row), rowSize(seq))
+		v.tree.Append(events.LeafHash(record), buf[:0])
+		return
+	}
+	leaf := tlog.Hash(row[:tlog.HashSize])
+	if leaf != events.LeafHash(record) {
 		v.report(seq, "does not match its stored hash")
 	}
-	var buf [64]tlog.Hash
-	for i, want := range v.tree.Append(leaf, buf[:0]) {
-		if got, ok := getHash(tree, index+uint64(i)); !ok || got != want {
-			v.report(seq, "stored hash %d does not follow from those below it", index+uint64(i))
+	for level, want := range v.tree.Append(leaf, buf[:0]) {
+		if tlog.Hash(row[level*tlog.HashSize:][:tlog.HashSize]) != want {
+			v.report(seq, "the stored hash of level %d does not follow from those below it", level)
 		}
 	}
 }

@@ -84,8 +84,16 @@ func (g *Gen) try() []events.Record {
 	case n < 60 && len(g.busy) > 0:
 		return g.work(pick(g, g.busy))
 	default:
-		return g.touch(pick(g, g.tasks))
+		return g.touch(g.recent())
 	}
+}
+
+// recent picks a task, most often one of the last few hundred.
+func (g *Gen) recent() *life {
+	if n := len(g.tasks) - 300; n > 0 && g.Rand.IntN(10) > 0 {
+		return pick(g, g.tasks[n:])
+	}
+	return pick(g, g.tasks)
 }
 
 func pick[T any](g *Gen, list []T) T { return list[g.Rand.IntN(len(list))] }

@@ -13,12 +13,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hermesboard/hermes/agents/builtin"
 	"github.com/hermesboard/hermes/agents/worker"
@@ -44,6 +46,11 @@ const (
 	briefFile = "brief.md"
 )
 
+const (
+	maxNotesBytes = 16 << 20
+	maxWarnings   = 20
+)
+
 // Run plays the agent named (orchestrator, researcher or writer) and returns
 // when it has given its verdict. A task it cannot do ends with a fail verdict
 // or a question, not with an error; an error means that the board could not be
@@ -55,27 +62,59 @@ func Run(ctx context.Context, name string, env Env) error {
 	if !ok {
 		return fmt.Errorf("there is no builtin agent %q", name)
 	}
-	own, err := env.Client.Own(ctx)
+	if env.Warn == nil {
+		env.Warn = func(string) {}
+	}
+	var own *worker.Answer
+	err := patiently(ctx, func() (err error) { own, err = env.Client.Own(ctx); return err })
 	if err != nil {
 		return err
 	}
 	done, err := role(ctx, env, own.Task)
 	var refused *worker.Error
 	switch {
+	case ctx.Err() != nil:
+		return ctx.Err() // told to stop: that says nothing about the task
 	case errors.As(err, &refused) && refused.Retry:
 		return err
 	case err != nil:
-		_, err = env.Client.Call(ctx, "complete", worker.Complete{Key: "verdict", Verdict: events.Fail, Summary: err.Error()})
-		return err
+		done = worker.Complete{Verdict: events.Fail, Summary: plainly(err)}
 	}
 	done.Key = "verdict"
-	_, err = env.Client.Call(ctx, "complete", done)
-	return err
+	return patiently(ctx, func() error { _, err := env.Client.Call(ctx, "complete", done); return err })
+}
+
+// patiently calls do again while the board is busy or the calls are too fast.
+func patiently(ctx context.Context, do func() error) error {
+	for wait := 250 * time.Millisecond; ; wait *= 2 {
+		err := do()
+		var e *worker.Error
+		if !errors.As(err, &e) || !e.Retry || wait > 8*time.Second {
+			return err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// plainly says what went wrong in a line that fits a summary.
+func plainly(err error) string {
+	s := strings.Join(strings.Fields(strings.ToValidUTF8(err.Error(), "?")), " ")
+	if len(s) > 1000 {
+		s = strings.ToValidUTF8(s[:1000], "") + " …"
+	}
+	return s
 }
 
 // orchestrate makes the rest of the recipe its task came from: the question is
 // divided over the researchers, and a writer waits for them.
 func orchestrate(ctx context.Context, env Env, d *projections.Detail) (worker.Complete, error) {
+	if len(d.Children) > 0 && len(d.Runs) > 1 {
+		return worker.Complete{Summary: "the plan was made by an earlier attempt, which was cut off; it goes on"}, nil
+	}
 	name, inputs, ok := recipe.ParseParams(d.Body)
 	if !ok {
 		name, inputs = "research", recipe.Inputs{"topic": strings.TrimSpace(d.Title + "\n" + d.Body)}
@@ -110,12 +149,20 @@ func orchestrate(ctx context.Context, env Env, d *projections.Detail) (worker.Co
 	if err := errors.Join(err, shapeErr); err != nil {
 		return worker.Complete{}, err
 	}
-	made, err := env.Client.Make(ctx, "plan", toolTasks(tasks, d.Priority)...)
+	var made []events.TaskID
+	err = patiently(ctx, func() (err error) {
+		made, err = env.Client.Make(ctx, "plan", toolTasks(tasks, d.Priority)...)
+		return err
+	})
+	if err == nil && len(made) == 0 {
+		err = fmt.Errorf("recipe %s makes no tasks", name)
+	}
 	if err != nil {
 		return worker.Complete{}, err
 	}
 	return worker.Complete{
-		Summary: fmt.Sprintf("%d documents divided over %d researchers; %s writes when they have passed", len(corpus.Files()), len(parts), made[len(made)-1]),
+		Summary: fmt.Sprintf("%s divided over %s; %s writes when all have passed",
+			count(len(corpus.Files()), "document"), count(len(parts), "researcher"), made[len(made)-1]),
 		Created: made,
 	}, nil
 }
@@ -165,7 +212,7 @@ func research(ctx context.Context, env Env, d *projections.Detail) (worker.Compl
 		return worker.Complete{}, err
 	}
 	return worker.Complete{
-		Summary:   fmt.Sprintf("%d notes from %d documents, %d passages scored", len(notes.Notes), len(notes.Files), notes.Passages),
+		Summary:   fmt.Sprintf("%s from %s, %s scored", count(len(notes.Notes), "note"), count(len(notes.Files), "document"), count(notes.Passages, "passage")),
 		Artifacts: files,
 	}, nil
 }
@@ -178,12 +225,8 @@ func write(ctx context.Context, env Env, d *projections.Detail) (worker.Complete
 			if a.Name != notesFile {
 				continue
 			}
-			b, err := os.ReadFile(filepath.Join(env.Inputs, in.Task.String(), notesFile))
+			n, err := readNotes(filepath.Join(env.Inputs, in.Task.String(), notesFile))
 			if err != nil {
-				return worker.Complete{}, err
-			}
-			var n builtin.Notes
-			if err := json.Unmarshal(b, &n); err != nil {
 				return worker.Complete{}, fmt.Errorf("notes of %s: %w", in.Task, err)
 			}
 			all, from = append(all, n), append(from, in.Task.String())
@@ -201,6 +244,31 @@ func write(ctx context.Context, env Env, d *projections.Detail) (worker.Complete
 	return worker.Complete{Summary: briefFile + ", from the notes of " + strings.Join(from, " and "), Artifacts: files}, nil
 }
 
+// readNotes reads what a researcher handed over. Whoever that was, it is not
+// trusted to be small.
+func readNotes(path string) (n builtin.Notes, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return n, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxNotesBytes+1))
+	if err != nil {
+		return n, err
+	}
+	if len(b) > maxNotesBytes {
+		return n, fmt.Errorf("more than %d bytes", maxNotesBytes)
+	}
+	return n, json.Unmarshal(b, &n)
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
 // load reads the documents the agent was given.
 func load(env Env) (*builtin.Corpus, error) {
 	if env.Sources == "" {
@@ -208,33 +276,43 @@ func load(env Env) (*builtin.Corpus, error) {
 	}
 	root, err := os.OpenRoot(env.Sources)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the folder of documents (runtime.sources in this agent's config.yaml) cannot be read: %w", err)
 	}
 	defer root.Close()
 	corpus, err := builtin.Load(root.FS(), nil)
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range corpus.Skipped {
+	for i, s := range corpus.Skipped {
+		if i == maxWarnings {
+			env.Warn(fmt.Sprintf("left out %d more", len(corpus.Skipped)-i))
+			break
+		}
 		env.Warn(fmt.Sprintf("left out %s: %s", s.Path, s.Why))
 	}
 	return corpus, nil
 }
 
-// handOver writes results into the outputs folder and puts them in the store.
+// handOver writes results into the outputs folder, if there is one, and puts
+// them in the store.
 func handOver(ctx context.Context, env Env, files map[string][]byte) ([]worker.Artifact, error) {
 	var out []worker.Artifact
-	for name, b := range files {
-		if err := os.WriteFile(filepath.Join(env.Outputs, name), b, 0o644); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, err
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if env.Outputs != "" {
+			if err := os.WriteFile(filepath.Join(env.Outputs, name), files[name], 0o644); err != nil {
+				return nil, err
+			}
 		}
-		a, err := env.Client.Put(ctx, name, bytes.NewReader(b))
+		var a worker.Artifact
+		err := patiently(ctx, func() (err error) {
+			a, err = env.Client.Put(ctx, name, bytes.NewReader(files[name]))
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, a)
 	}
-	slices.SortFunc(out, func(a, b worker.Artifact) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
 }
 
@@ -244,15 +322,18 @@ const fenceMark = "```json hermes"
 func block(params []byte) string { return fenceMark + "\n" + string(params) + "\n```" }
 
 // fenced reads the parameters out of a body and returns the words around them.
-// A body without parameters leaves v as it is.
-func fenced(body string, v any) (rest string) {
-	before, after, ok := strings.Cut(body, fenceMark+"\n")
-	if !ok {
+// They are the last of their kind: what stands before may be quoted from
+// anybody. A body without parameters leaves v as it is.
+func fenced[T any](body string, v *T) (rest string) {
+	i := strings.LastIndex(body, fenceMark+"\n")
+	if i < 0 {
 		return strings.TrimSpace(body)
 	}
-	params, tail, _ := strings.Cut(after, "\n```")
-	if json.Unmarshal([]byte(params), v) != nil {
+	params, tail, _ := strings.Cut(body[i+len(fenceMark)+1:], "\n```")
+	read := *v
+	if json.Unmarshal([]byte(params), &read) != nil {
 		return strings.TrimSpace(body)
 	}
-	return strings.TrimSpace(before + tail)
+	*v = read
+	return strings.TrimSpace(body[:i] + tail)
 }
