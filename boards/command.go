@@ -47,6 +47,7 @@ type (
 	CreateBoard struct {
 		Board  events.BoardID `json:"board"`
 		Slug   string         `json:"slug"`
+		Key    string         `json:"key,omitzero"` // public key of its checkpoints
 		Title  string         `json:"title,omitzero"`
 		Policy events.Policy  `json:"policy"`
 	}

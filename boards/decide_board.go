@@ -32,7 +32,7 @@ func (d *decision) createBoard(c CreateBoard) *Rejection {
 	if !Slug(c.Slug) || c.Board.IsZero() {
 		return reject(CodeBadCommand, 0, "", "%q is not a board name: want a-z, 0-9, - and _, at most 64", c.Slug)
 	}
-	d.add(events.Draft{Data: events.BoardCreated{Board: c.Board, Slug: c.Slug}, Text: said(events.Fields{Title: c.Title})})
+	d.add(events.Draft{Data: events.BoardCreated{Board: c.Board, Slug: c.Slug, Key: c.Key}, Text: said(events.Fields{Title: c.Title})})
 	d.add(events.Draft{Data: events.PolicyChanged{Policy: folded(c.Policy)}, After: 1})
 	return nil
 }
@@ -126,7 +126,7 @@ func (d *decision) holdAgent(c HoldAgent) *Rejection {
 		return reject(CodeBadCommand, 0, "", "a hold names an agent and a cause")
 	}
 	if h, ok := d.s.hold(agent); ok && h.until == c.Until {
-		return reject(CodeAlready, 0, "hermes agent check "+agent, "%s is held already", agent)
+		return reject(CodeAlready, 0, "hermes agent release "+agent, "%s is held already", agent)
 	}
 	d.add(events.Draft{
 		Data: events.AgentHeld{Agent: agent, Cause: c.Cause, Until: c.Until},

@@ -76,7 +76,7 @@ func (d *decision) claimable(c ClaimTask, t *task, agent string, personal bool) 
 		return reject(CodeBadCommand, id, "", "%v: the token belongs to another run", id)
 	}
 	if h, ok := d.s.hold(agent); ok && (h.until == 0 || h.until > d.e.Now) {
-		return reject(CodeAgentHeld, id, "hermes agent check "+agent, "%s must not be started (%v)", agent, h.cause)
+		return reject(CodeAgentHeld, id, "hermes agent release "+agent, "%s must not be started (%v)", agent, h.cause)
 	}
 	if t.retryAt > d.e.Now {
 		return reject(CodeTooEarly, id, "", "%v rests until %v", id, t.retryAt)

@@ -199,7 +199,7 @@ func (d *decision) specifyTask(c SpecifyTask) *Rejection {
 		return r
 	}
 	text := said(events.Fields{Title: c.Title, Body: c.Body})
-	d.add(d.about(c.Task, t, events.TaskSpecified{To: d.s.smooth(t, d.e.Now), Assignee: assignee}, text))
+	d.add(d.about(c.Task, t, events.TaskSpecified{Title: c.Title != "", Body: c.Body != "", To: d.s.smooth(t, d.e.Now), Assignee: assignee}, text))
 	return nil
 }
 

@@ -69,7 +69,7 @@ func (p *pass) sayBoard(_ *projections.Task, h hold) (string, string) {
 func (p *pass) sayAgent(t *projections.Task, h hold) (string, string) {
 	name := who(projections.Lane{Agent: t.Who()}, &p.policy)
 	a := p.f.Agents[name]
-	check := cmp.Or(a.Fix, "hermes agent check "+name)
+	check := cmp.Or(a.Fix, "hermes agent show "+name)
 	switch h.Reason {
 	case NoAssignee:
 		return "nobody is named to do it", fmt.Sprintf("hermes kanban assign %s AGENT", t.ID)
@@ -83,7 +83,7 @@ func (p *pass) sayAgent(t *projections.Task, h hold) (string, string) {
 		return cmp.Or(a.Detail, fmt.Sprintf("the sandbox cannot do what %s requires", name)), check
 	case AgentHeld:
 		held, _ := p.v.Held(name, p.now)
-		return fmt.Sprintf("%s is held (%s)", name, plain(held.Cause.String())), check
+		return fmt.Sprintf("%s is held (%s)", name, plain(held.Cause.String())), "hermes agent release "+name
 	}
 	if a.Problem != "" && h.Reason == a.Problem {
 		return cmp.Or(a.Detail, name+" cannot be started: "+plain(a.Problem)), check
@@ -119,9 +119,9 @@ func (p *pass) sayBudget(t *projections.Task, h hold) (string, string) {
 	name := who(projections.Lane{Agent: t.Who()}, &p.policy)
 	switch {
 	case h.Until != 0 && b.BoardDay > 0 && p.v.CostToday(p.now) >= b.BoardDay:
-		return fmt.Sprintf("the board has spent %s of %s today", money(p.v.CostToday(p.now)), money(b.BoardDay)), raise("board", b.BoardDay)
+		return fmt.Sprintf("the board has spent %s of %s today", money(p.v.CostToday(p.now)), money(b.BoardDay)), raise("board_day", b.BoardDay)
 	case h.Until != 0:
-		return fmt.Sprintf("%s has spent %s of %s today", name, money(p.v.AgentCostToday(name, p.now)), money(b.AgentDay)), raise("agent", b.AgentDay)
+		return fmt.Sprintf("%s has spent %s of %s today", name, money(p.v.AgentCostToday(name, p.now)), money(b.AgentDay)), raise("agent_day", b.AgentDay)
 	case b.Task > 0 && t.CostMicros >= b.Task:
 		return fmt.Sprintf("it has cost %s of %s a task", money(t.CostMicros), money(b.Task)), raise("task", b.Task)
 	}

@@ -4,6 +4,7 @@ package events
 type BoardCreated struct {
 	Board BoardID `json:"board"`
 	Slug  string  `json:"slug"`
+	Key   string  `json:"key,omitzero"` // public key of the board's checkpoints, as section 7 writes it
 }
 
 // BoardRenamed gives the board another title. Text: title.

@@ -83,8 +83,10 @@ type TaskDemoted struct {
 	Parent TaskID `json:"parent"`
 }
 
-// TaskSpecified turns a rough idea into a task. Text: title, body.
+// TaskSpecified turns a rough idea into a task. Text: title, body (where changed).
 type TaskSpecified struct {
+	Title    bool   `json:"title,omitzero"` // the text holds a new title
+	Body     bool   `json:"body,omitzero"`  // the text holds a new body
 	To       Status `json:"to"`
 	Assignee string `json:"assignee,omitzero"`
 }

@@ -39,7 +39,7 @@ func (v *View) Detail(task events.TaskID) (Detail, bool) {
 func (v *View) handoff(t *Task) *Handoff {
 	return &Handoff{
 		Task: t.ID, Verdict: t.Verdict, Seq: t.HandoffAt, Artifacts: []ArtifactRow{},
-		TitleAt: t.TitleAt, TitleWas: t.TitleWas,
+		TitleAt: t.TitleAt,
 	}
 }
 
@@ -48,7 +48,7 @@ func (v *View) handoff(t *Task) *Handoff {
 func (d *Detail) Others() []uint64 {
 	var seqs []uint64
 	for _, h := range d.Inputs {
-		seqs = append(seqs, h.Seq, h.TitleAt, h.TitleWas)
+		seqs = append(seqs, h.Seq, h.TitleAt)
 	}
 	return positions(seqs)
 }
@@ -61,7 +61,7 @@ func FillDetail(d *Detail, history, others []Entry) {
 	for i := range history {
 		h.add(&history[i])
 	}
-	d.Title = h.texts.title(d.TitleAt, d.TitleWas)
+	d.Title = h.texts.title(d.TitleAt)
 	if d.Card.Run != nil {
 		if i, ok := h.runs[d.Card.Run.Run]; ok {
 			d.Card.Run.Note, d.Card.Run.Summary = d.Runs[i].Note, d.Runs[i].Summary
@@ -74,7 +74,7 @@ func FillDetail(d *Detail, history, others []Entry) {
 	}
 	for i := range d.Inputs {
 		in := &d.Inputs[i]
-		in.Title = h.texts.title(in.TitleAt, in.TitleWas)
+		in.Title = h.texts.title(in.TitleAt)
 		if e := bySeq[in.Seq]; e != nil {
 			in.take(e)
 		}
@@ -110,7 +110,7 @@ func (h *fill) add(e *Entry) {
 			h.body(e)
 		}
 	case events.TaskSpecified:
-		if e.gone() || e.Fields != nil && e.Fields.Body != "" {
+		if p.Body {
 			h.body(e)
 		}
 	case events.TaskCommented:

@@ -31,7 +31,7 @@ func (v *View) Inbox(now events.Time) []InboxItem {
 		if !h.Over(now) {
 			items = append(items, InboxItem{
 				Kind: "agent_held", Agent: h.Agent, Since: h.Since,
-				Settle: "hermes agent check " + h.Agent, TextAt: h.Seq,
+				Settle: "hermes agent release " + h.Agent, TextAt: h.Seq,
 			})
 		}
 	}
@@ -42,7 +42,7 @@ func (v *View) Inbox(now events.Time) []InboxItem {
 func (v *View) inboxItem(t *Task) InboxItem {
 	item := InboxItem{
 		Task: t.ID, Agent: t.Assignee, Since: t.Since, Blocks: v.HoldsUp(t),
-		TitleAt: t.TitleAt, TitleWas: t.TitleWas,
+		TitleAt: t.TitleAt,
 	}
 	switch {
 	case t.Block != nil:
@@ -85,7 +85,7 @@ func Settle(t *Task) string {
 func InboxTexts(items []InboxItem) []uint64 {
 	var seqs []uint64
 	for _, item := range items {
-		seqs = append(seqs, item.TitleAt, item.TitleWas, item.TextAt)
+		seqs = append(seqs, item.TitleAt, item.TextAt)
 	}
 	return positions(seqs)
 }
@@ -95,7 +95,7 @@ func FillInbox(items []InboxItem, texts Texts) {
 	for i := range items {
 		item := &items[i]
 		if item.TitleAt != 0 {
-			item.Title = texts.title(item.TitleAt, item.TitleWas)
+			item.Title = texts.title(item.TitleAt)
 		}
 		f := texts[item.TextAt]
 		if f == nil {

@@ -114,7 +114,7 @@ func (v *View) card(t *Task) Card {
 		ID: t.ID, Status: t.Status, Assignee: t.Assignee, Tenant: t.Tenant, Priority: t.Priority,
 		Parents: make([]events.TaskID, len(t.Parents)), Verdict: t.Verdict,
 		Since: t.Since, Created: t.Created, Updated: t.Updated, Attempts: t.Attempts,
-		TitleAt: t.TitleAt, TitleWas: t.TitleWas,
+		TitleAt: t.TitleAt,
 	}
 	for i, e := range t.Parents {
 		c.Parents[i] = e.Parent
@@ -149,7 +149,7 @@ func (v *View) OpenRunRows() []RunRow {
 func CardTexts(cards []Card) []uint64 {
 	seqs := make([]uint64, 0, len(cards))
 	for _, c := range cards {
-		seqs = append(seqs, c.TitleAt, c.TitleWas)
+		seqs = append(seqs, c.TitleAt)
 		if c.Run != nil {
 			seqs = append(seqs, c.Run.NoteAt)
 		}
@@ -162,7 +162,7 @@ func CardTexts(cards []Card) []uint64 {
 func FillCards(cards []Card, q ListQuery, texts Texts) []Card {
 	for i := range cards {
 		c := &cards[i]
-		c.Title = texts.title(c.TitleAt, c.TitleWas)
+		c.Title = texts.title(c.TitleAt)
 		if c.Run != nil && c.Run.NoteAt != 0 {
 			c.Run.Note = texts.note(c.Run.NoteAt)
 		}

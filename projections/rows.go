@@ -39,7 +39,7 @@ type Card struct {
 	Attempts uint32          `json:"attempts,omitzero"`
 	Run      *RunRow         `json:"run,omitzero"` // the open run
 
-	TitleAt, TitleWas uint64 `json:"-"` // TitleWas: used where the text at TitleAt has none
+	TitleAt uint64 `json:"-"`
 }
 
 // Hold says why a task does not go on. Reason is a stable word; Start means
@@ -168,7 +168,7 @@ type Handoff struct {
 	Artifacts []ArtifactRow  `json:"artifacts"`
 	Seq       uint64         `json:"seq"`
 
-	TitleAt, TitleWas uint64 `json:"-"`
+	TitleAt uint64 `json:"-"`
 }
 
 // EventRow is one line of a task's history.
@@ -193,7 +193,7 @@ type InboxItem struct {
 	Blocks   []events.TaskID `json:"blocks,omitzero"` // the tasks it holds up
 	Settle   string          `json:"settle"`          // the command to type
 
-	TitleAt, TitleWas, TextAt uint64 `json:"-"`
+	TitleAt, TextAt uint64 `json:"-"`
 }
 
 // Stats counts a board.

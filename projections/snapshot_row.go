@@ -44,7 +44,6 @@ func (w *writer) row(t *Task) {
 	w.after(t.Since, t.Created)
 	w.uint(t.FirstAt)
 	w.uint(t.TitleAt)
-	w.uint(t.TitleWas)
 	w.edges(t)
 	w.children(t)
 	w.parts(t, has)
@@ -68,7 +67,7 @@ func (r *reader) row(id events.TaskID, t *Task) {
 	}
 	t.Created = r.time()
 	t.Updated, t.Since = r.after(t.Created), r.after(t.Created)
-	t.FirstAt, t.TitleAt, t.TitleWas = r.Uint64(), r.Uint64(), r.Uint64()
+	t.FirstAt, t.TitleAt = r.Uint64(), r.Uint64()
 	t.Parents, t.Children = r.edges(), r.children()
 	r.parts(t, has)
 }

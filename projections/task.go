@@ -36,7 +36,6 @@ type Task struct {
 	Ended        events.Time // when it got its verdict
 	FirstAt      uint64      // position of its first record
 	TitleAt      uint64
-	TitleWas     uint64 // the title before, where the text at TitleAt may hold none
 	HandoffAt    uint64 // the record that holds its result; 0 = none yet
 	CostMicros   int64  // of its ended runs
 	Tokens       int64
@@ -167,7 +166,7 @@ func (v *View) actor(a events.Actor) events.Actor {
 
 func (v *View) edited(t *Task, r *events.Record, p events.TaskEdited) {
 	if p.Title {
-		t.TitleAt, t.TitleWas = r.Seq, 0
+		t.TitleAt = r.Seq
 	}
 	if p.Workspace != nil {
 		t.Workspace = v.workspace(*p.Workspace)
@@ -183,10 +182,11 @@ func (v *View) edited(t *Task, r *events.Record, p events.TaskEdited) {
 	}
 }
 
-// specified also moves the title, although a planner may have left it as it was.
 func (v *View) specified(t *Task, r *events.Record, p events.TaskSpecified) {
 	t.become(p.To, r.Time)
-	t.TitleAt, t.TitleWas = r.Seq, t.TitleAt
+	if p.Title {
+		t.TitleAt = r.Seq
+	}
 	if p.Assignee != "" {
 		t.Assignee = v.name(p.Assignee)
 	}

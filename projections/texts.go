@@ -20,11 +20,8 @@ type Texts map[uint64]*events.Fields
 const erased = "(erased)"
 
 // title returns the title at a position or, where that text has none, the one before.
-func (t Texts) title(at, was uint64) string {
+func (t Texts) title(at uint64) string {
 	f := t[at]
-	if f != nil && f.Title == "" && was != 0 {
-		f = t[was]
-	}
 	if f == nil {
 		return erased
 	}

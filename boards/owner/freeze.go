@@ -145,7 +145,6 @@ func (w *writer) full(ctx context.Context, cause error, outcomes []*outcome) err
 		}
 	}
 	w.rest = append(again, w.rest...)
-	w.last = 0
 	return w.refold(ctx)
 }
 

@@ -54,7 +54,7 @@ func (o *Owner) keep(ctx context.Context) error {
 			}
 		}
 		if len(o.offsets.waiting()) > 0 {
-			o.errand(ctx, func(ctx context.Context, w *writer) error { return w.commit(ctx, nil) })
+			o.errand(ctx, func(ctx context.Context, w *writer) error { return w.append(ctx, nil) })
 		}
 		if o.seq.Load() >= o.lastSaved()+snapshotEvery {
 			o.snapshot(ctx)

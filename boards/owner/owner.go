@@ -212,8 +212,8 @@ func Create(ctx context.Context, home *registry.Home, slug, title string, policy
 	if err != nil {
 		return nil, err
 	}
-	h, err := home.Create(ctx, slug, func(log *boltlog.Log, id events.BoardID) error {
-		return Genesis(ctx, log, boards.CreateBoard{Board: id, Slug: slug, Title: title, Policy: policy}, by)
+	h, err := home.Create(ctx, slug, func(log *boltlog.Log, id events.BoardID, key string) error {
+		return Genesis(ctx, log, boards.CreateBoard{Board: id, Slug: slug, Key: key, Title: title, Policy: policy}, by)
 	}, hold)
 	if err != nil {
 		return nil, err

@@ -17,9 +17,9 @@ const (
 	queueLength   = 256
 	maxBatch      = 1024
 	maxBatchBytes = 4 << 20
-	maxYields     = 200
-	maxLinger     = 500 * time.Microsecond // a yield takes long while others compute
-	maxAttempts   = 3                      // at a batch that the log refuses without a word it knows
+	maxQuiet      = 100 * time.Microsecond // without another command coming
+	maxLinger     = time.Millisecond
+	maxAttempts   = 3 // at a batch that the log refuses without a word it knows
 )
 
 // writer decides and appends. All of it belongs to one goroutine.
@@ -64,46 +64,66 @@ func (w *writer) run(ctx context.Context) error {
 				case p := <-w.o.queue:
 					w.rest = append(w.rest, p)
 				default:
-					return w.commit(ctx, nil) // offsets
+					return w.append(ctx, nil) // offsets
 				}
 			}
 		}
-		if err := w.commit(ctx, w.collect()); err != nil {
+		if err := w.commit(ctx); err != nil {
 			return err
 		}
 	}
 }
 
-// collect takes all that waits. While fewer wait than were in the last batch
-// it yields: their senders have just been answered and are about to send again.
-func (w *writer) collect() []*pending {
-	batch := w.rest
-	w.rest = nil
-	start := time.Now()
-	for yields := 0; ; yields++ {
-		for more := true; more && len(batch) < maxBatch; {
-			select {
-			case p := <-w.o.queue:
-				batch = append(batch, p)
-			default:
-				more = false
-			}
+// linger is how long a batch has been kept open for more.
+type linger struct{ start, came time.Time }
+
+// next returns the next command of a batch that has so many, or nil if the
+// batch is to be closed. While it has fewer than the last one had, the writer
+// yields: their senders have just been answered and are about to send again.
+// It gives up once none has come for a while.
+func (w *writer) next(have int, l *linger) *pending {
+	if len(w.rest) > 0 {
+		p := w.rest[0]
+		w.rest = w.rest[1:]
+		return p
+	}
+	for {
+		select {
+		case p := <-w.o.queue:
+			l.came = time.Time{}
+			return p
+		default:
 		}
-		if len(batch) >= w.last || yields == maxYields || time.Since(start) > maxLinger {
-			w.last = len(batch)
-			return batch
+		if have >= w.last {
+			return nil
+		}
+		now := time.Now()
+		if l.came.IsZero() {
+			l.came = now
+		}
+		if l.start.IsZero() {
+			l.start = now
+		}
+		if now.Sub(l.came) > maxQuiet || now.Sub(l.start) > maxLinger {
+			return nil
 		}
 		runtime.Gosched()
 	}
 }
 
-// commit decides a batch, makes it durable and tells everybody. What could not
-// be decided yet is left in w.rest. An error means that the board is lost.
-func (w *writer) commit(ctx context.Context, batch []*pending) error {
-	outcomes, err := w.decide(ctx, batch)
+// commit gathers and decides a batch, makes it durable and tells everybody.
+// What could not be decided yet is left in w.rest. An error means that the
+// board is lost.
+func (w *writer) commit(ctx context.Context) error {
+	outcomes, err := w.gather(ctx)
 	if err != nil {
-		return w.freeze(ctx, err, false, batch)
+		return w.freeze(ctx, err, false, w.waiting(outcomes))
 	}
+	return w.append(ctx, outcomes)
+}
+
+// append makes a decided batch durable, and the offsets that wait with it.
+func (w *writer) append(ctx context.Context, outcomes []*outcome) error {
 	commits := make([]events.Commit, 0, len(outcomes)+1)
 	for _, out := range outcomes {
 		if len(out.records) > 0 {
@@ -148,15 +168,16 @@ func (w *writer) waiting(outcomes []*outcome) []*pending {
 	return list
 }
 
-// decide decides one command after the other, each against what the ones
+// gather takes commands as they come and decides each against what the ones
 // before it will have made. An error is the log's.
-func (w *writer) decide(ctx context.Context, batch []*pending) ([]*outcome, error) {
+func (w *writer) gather(ctx context.Context) ([]*outcome, error) {
 	clear(w.same)
-	outcomes := make([]*outcome, 0, len(batch))
-	size := 0
-	for i, p := range batch {
-		if w.stale || size > maxBatchBytes {
-			w.rest = append(w.rest, batch[i:]...)
+	outcomes := make([]*outcome, 0, w.last)
+	defer func() { w.last = len(outcomes) }()
+	var l linger
+	for size := 0; !w.stale && size <= maxBatchBytes && len(outcomes) < maxBatch; {
+		p := w.next(len(outcomes), &l)
+		if p == nil {
 			break
 		}
 		out := &outcome{p: p}
@@ -167,8 +188,7 @@ func (w *writer) decide(ctx context.Context, batch []*pending) ([]*outcome, erro
 		}
 		entry, found, err := w.lookup(p)
 		if err != nil {
-			w.rest = nil
-			return nil, err
+			return outcomes, err
 		}
 		if found {
 			out.result, out.err = w.o.recall(context.WithoutCancel(ctx), entry, p.check)

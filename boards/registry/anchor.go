@@ -215,16 +215,16 @@ func (a *anchor) append(line []byte, keep bool) (size int64, err error) {
 
 // createAnchor makes the anchor of a board that is new to this home, with a
 // key of its own and no checkpoint yet.
-func (h *Home) createAnchor(id events.BoardID, slug string) (*anchor, error) {
+func (h *Home) createAnchor(id events.BoardID, slug, key string) (*anchor, error) {
 	a := &anchor{home: h, board: id}
 	if err := h.root.Mkdir(anchorDir(id), 0o700); err != nil {
 		return nil, err
 	}
-	return a, a.create(slug)
+	return a, a.create(slug, key)
 }
 
-func (a *anchor) create(slug string) error {
-	if err := a.makeKey(); err != nil {
+func (a *anchor) create(slug, key string) error {
+	if err := a.writeKey(key); err != nil {
 		return err
 	}
 	if err := a.place(slug); err != nil {
@@ -238,6 +238,10 @@ func (a *anchor) makeKey() error {
 	if err != nil {
 		return err
 	}
+	return a.writeKey(key)
+}
+
+func (a *anchor) writeKey(key string) error {
 	if err := a.setKey(key); err != nil {
 		return err
 	}

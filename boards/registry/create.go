@@ -20,12 +20,16 @@ const (
 	gonePrefix = ".gone-" // a board that is being deleted
 )
 
+// Genesis writes the first records of a board, which name the board and its
+// public key.
+type Genesis func(log *boltlog.Log, id events.BoardID, key string) error
+
 // Create makes a board, wholly or not at all, and returns it held. Genesis
 // appends the first records to its log and keeps nothing of it: the log is
 // opened anew at its final place. The error is a [*SlugError], a
 // [*ExistsError], or a [*QuarantinedError] if a board of that name has
 // vanished.
-func (h *Home) Create(ctx context.Context, slug string, genesis func(log *boltlog.Log, id events.BoardID) error, o *HoldOptions) (*Held, error) {
+func (h *Home) Create(ctx context.Context, slug string, genesis Genesis, o *HoldOptions) (*Held, error) {
 	slug, err := ParseSlug(slug)
 	if err != nil {
 		return nil, err
@@ -41,6 +45,9 @@ func (h *Home) Create(ctx context.Context, slug string, genesis func(log *boltlo
 		return nil, fmt.Errorf("create board %s: %w", slug, err)
 	}
 	b := &birth{home: h, id: id, slug: slug, temp: newPrefix + id.String(), opts: o.orDefault()}
+	if b.key, b.public, err = events.NewCheckpointKey(rand.Reader, id); err != nil {
+		return nil, fmt.Errorf("create board %s: %w", slug, err)
+	}
 	held, err := b.run(ctx, genesis)
 	if err == nil {
 		return held, nil
@@ -65,12 +72,14 @@ type birth struct {
 	temp string // folder in boards/
 	opts *HoldOptions
 
+	key, public string // signing key of its checkpoints, and the public half
+
 	lock   *boardLock
 	anchor *anchor
 	born   bool // the rename is done
 }
 
-func (b *birth) run(ctx context.Context, genesis func(*boltlog.Log, events.BoardID) error) (*Held, error) {
+func (b *birth) run(ctx context.Context, genesis Genesis) (*Held, error) {
 	if err := b.folder(); err != nil {
 		return nil, err
 	}
@@ -120,7 +129,7 @@ func (b *birth) folder() error {
 	return b.home.crashPoint("locked")
 }
 
-func (b *birth) writeLog(ctx context.Context, genesis func(*boltlog.Log, events.BoardID) error) (head events.Head, err error) {
+func (b *birth) writeLog(ctx context.Context, genesis Genesis) (head events.Head, err error) {
 	meta := boltlog.Meta{Board: b.id, Slug: b.slug, Created: events.TimeOf(time.Now())}
 	log, err := boltlog.Create(b.home.Paths(b.temp).DB, meta, &b.opts.Log)
 	if err != nil {
@@ -130,7 +139,7 @@ func (b *birth) writeLog(ctx context.Context, genesis func(*boltlog.Log, events.
 	if err := b.home.crashPoint("log"); err != nil {
 		return head, err
 	}
-	if err := genesis(log, b.id); err != nil {
+	if err := genesis(log, b.id, b.public); err != nil {
 		return head, err
 	}
 	if err := ctx.Err(); err != nil {
@@ -143,7 +152,7 @@ func (b *birth) writeLog(ctx context.Context, genesis func(*boltlog.Log, events.
 }
 
 func (b *birth) writeAnchor(head events.Head) (err error) {
-	if b.anchor, err = b.home.createAnchor(b.id, b.slug); err != nil {
+	if b.anchor, err = b.home.createAnchor(b.id, b.slug, b.key); err != nil {
 		return err
 	}
 	if err := b.home.crashPoint("anchor"); err != nil {

@@ -19,9 +19,9 @@ var createSteps = []string{"folder", "locked", "log", "genesis", "anchor", "sign
 func TestCreate(t *testing.T) {
 	h := newHome(t)
 	var given events.BoardID
-	held, err := h.Create(t.Context(), "Acme", func(log *boltlog.Log, id events.BoardID) error {
+	held, err := h.Create(t.Context(), "Acme", func(log *boltlog.Log, id events.BoardID, _ string) error {
 		given = id
-		return genesis(2)(log, id)
+		return genesis(2)(log, id, "")
 	}, nil)
 	fatal(t, err)
 	defer held.Release()
@@ -137,14 +137,14 @@ func TestCreateFails(t *testing.T) {
 func TestCreateNeedsGenesis(t *testing.T) {
 	h := newHome(t)
 	broken := errors.New("broken")
-	fails := func(*boltlog.Log, events.BoardID) error { return broken }
+	fails := func(*boltlog.Log, events.BoardID, string) error { return broken }
 	if _, err := h.Create(t.Context(), "acme", fails, nil); !errors.Is(err, broken) {
 		t.Errorf("genesis fails: got %v, want %v", err, broken)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	cancels := func(log *boltlog.Log, id events.BoardID) error {
+	cancels := func(log *boltlog.Log, id events.BoardID, _ string) error {
 		cancel()
-		return genesis(1)(log, id)
+		return genesis(1)(log, id, "")
 	}
 	if _, err := h.Create(ctx, "acme", cancels, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: got %v", err)

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -177,7 +178,11 @@ func (h *Held) AnchorReset(head events.Head) error {
 
 func (h *Held) mendAnchor() (err error) {
 	if h.anchor == nil {
-		if h.anchor, err = h.home.createAnchor(h.board, h.slug); err != nil {
+		key, _, err := events.NewCheckpointKey(rand.Reader, h.board)
+		if err != nil {
+			return err
+		}
+		if h.anchor, err = h.home.createAnchor(h.board, h.slug, key); err != nil {
 			return err
 		}
 	}

@@ -162,8 +162,8 @@ func newHome(t testing.TB) *Home {
 }
 
 // genesis returns a genesis of n made-up records.
-func genesis(n int) func(*boltlog.Log, events.BoardID) error {
-	return func(log *boltlog.Log, _ events.BoardID) error { return appendTo(log, n) }
+func genesis(n int) Genesis {
+	return func(log *boltlog.Log, _ events.BoardID, _ string) error { return appendTo(log, n) }
 }
 
 // appendTo appends one command of n made-up records.

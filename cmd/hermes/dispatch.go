@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/hermesboard/hermes/boards/owner"
 	"github.com/hermesboard/hermes/boards/registry"
 	"github.com/hermesboard/hermes/dispatcher"
+	"github.com/hermesboard/hermes/sandbox"
 )
 
 // This file joins the dispatcher to the agents: neither knows the other.
@@ -122,12 +124,51 @@ func (p supervisor) Abort() {
 	p.process.Abort()
 }
 
-func (s *starter) Look(_ context.Context, r dispatcher.Ref) (dispatcher.Life, error) {
-	alive, err := start.Alive(r.Board, r.Run, r.Started)
-	if err != nil || alive {
-		return dispatcher.Living, err
+// Look says what is left of a run. Processes that outlive their supervisor have
+// nobody to watch over them: they are ended here.
+func (s *starter) Look(ctx context.Context, r dispatcher.Ref) (dispatcher.Life, error) {
+	for wait := time.Millisecond; ; wait *= 2 {
+		alive, err := start.Alive(r.Board, r.Run, r.Started)
+		switch {
+		case err != nil:
+			return dispatcher.Living, err
+		case !alive:
+			return dispatcher.Gone, nil
+		case r.Started.PID == 0 || start.Same(r.Started) || wait > 200*time.Millisecond:
+			return dispatcher.Living, nil
+		}
+		if err := killMarked(start.Mark(r.Board, r.Run)); err != nil {
+			return dispatcher.Living, err
+		}
+		pause(ctx, wait)
 	}
-	return dispatcher.Gone, nil
+}
+
+// killMarked kills the processes that carry a mark. Each is held on to and
+// looked at once more before, so that no other that got its pid is hit.
+func killMarked(mark string) error {
+	pids, err := sandbox.Marked(mark)
+	if err != nil {
+		return err
+	}
+	held := make(map[int]*os.Process)
+	for _, pid := range pids {
+		if p, err := os.FindProcess(pid); err == nil {
+			held[pid] = p
+			defer p.Release()
+		}
+	}
+	if pids, err = sandbox.Marked(mark); err != nil {
+		return err
+	}
+	for _, pid := range pids {
+		if p := held[pid]; p != nil {
+			if err := p.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+				return fmt.Errorf("kill %d: %w", pid, err)
+			}
+		}
+	}
+	return nil
 }
 
 func (s *starter) Stop(ctx context.Context, r dispatcher.Ref, grace time.Duration) error {

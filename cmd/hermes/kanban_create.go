@@ -2,12 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 
@@ -104,8 +108,14 @@ func runCreate(ctx context.Context, x *call) error {
 func (x *call) newTask(title string) (boards.NewTask, error) {
 	t := boards.NewTask{
 		Title: title, Body: x.str("body"), Assignee: x.str("assignee"), Reviewer: x.str("reviewer"), Tenant: x.tenant(),
-		Priority: int32(x.num("priority")), Triage: x.flag("triage"), Model: x.str("model"), Skills: x.list("skill"),
-		MaxRetries: uint32(max(x.num("max-retries"), 0)),
+		Triage: x.flag("triage"), Model: x.str("model"), Skills: x.list("skill"),
+	}
+	var err error
+	if t.Priority, err = x.priority(); err != nil {
+		return t, err
+	}
+	if t.MaxRetries, err = x.retries(); err != nil {
+		return t, err
 	}
 	switch s := x.str("initial-status"); s {
 	case "", "running":
@@ -114,15 +124,10 @@ func (x *call) newTask(title string) (boards.NewTask, error) {
 	default:
 		return t, usagef("--initial-status %q is neither running nor blocked", s)
 	}
-	if file := x.str("body-file"); file != "" {
-		if t.Body != "" {
-			return t, usagef("--body and --body-file exclude each other")
-		}
-		body, err := x.readFile(file, 200<<10)
-		if err != nil {
+	if x.isSet("body-file") {
+		if t.Body, err = x.body(); err != nil {
 			return t, err
 		}
-		t.Body = body
 	}
 	for _, p := range x.list("parent") {
 		parent, err := x.parseParent(p)
@@ -131,9 +136,9 @@ func (x *call) newTask(title string) (boards.NewTask, error) {
 		}
 		t.Parents = append(t.Parents, parent)
 	}
-	ws, err := worker.ParseWorkspace(x.absWorkspace(x.str("workspace")))
+	ws, err := x.workspace()
 	if err != nil {
-		return t, usagef("%v", err)
+		return t, err
 	}
 	if ws.Branch = x.str("branch"); ws.Branch != "" && ws.Kind != events.Repo {
 		return t, usagef("--branch goes with --workspace repo:/path only")
@@ -144,14 +149,27 @@ func (x *call) newTask(title string) (boards.NewTask, error) {
 			return t, err
 		}
 	}
-	if d := x.str("max-runtime"); d != "" {
-		long, err := parseDuration(d)
-		if err != nil {
-			return t, err
-		}
-		t.MaxRuntimeMS = long.Milliseconds()
+	long, err := x.duration("max-runtime")
+	t.MaxRuntimeMS = long.Milliseconds()
+	return t, err
+}
+
+// priority reads the flag of that name; 0 if it is not given.
+func (x *call) priority() (int32, error) {
+	n := x.num("priority")
+	if n < math.MinInt32 || n > math.MaxInt32 {
+		return 0, usagef("--priority %d is out of range", n)
 	}
-	return t, nil
+	return int32(n), nil
+}
+
+// retries reads --max-retries; 0 if it is not given.
+func (x *call) retries() (uint32, error) {
+	n := x.num("max-retries")
+	if n < 0 || n > math.MaxInt32 || n == 0 && x.isSet("max-retries") {
+		return 0, usagef("--max-retries wants a number from 1 on, not %d", n)
+	}
+	return uint32(n), nil
 }
 
 func (x *call) tenant() string {
@@ -161,13 +179,18 @@ func (x *call) tenant() string {
 	return x.getenv("TENANT")
 }
 
-// absWorkspace lets a person write dir:. and means the folder they are in.
-func (x *call) absWorkspace(s string) string {
-	kind, path, ok := strings.Cut(s, ":")
-	if !ok || path == "" || filepath.IsAbs(path) {
-		return s
+// workspace reads the flag of that name; a person may write dir:. and means
+// the folder they are in.
+func (x *call) workspace() (events.Workspace, error) {
+	s := x.str("workspace")
+	if kind, path, ok := strings.Cut(s, ":"); ok && path != "" && !filepath.IsAbs(path) {
+		s = kind + ":" + filepath.Join(x.Dir, path)
 	}
-	return kind + ":" + filepath.Join(x.Dir, path)
+	ws, err := worker.ParseWorkspace(s)
+	if err != nil {
+		return ws, usagef("%v", err)
+	}
+	return ws, nil
 }
 
 func (x *call) parseParent(s string) (boards.Parent, error) {
@@ -185,14 +208,19 @@ func (x *call) parseParent(s string) (boards.Parent, error) {
 	return p, nil
 }
 
+// body reads --body-file, which excludes --body.
+func (x *call) body() (string, error) {
+	if x.isSet("body") {
+		return "", usagef("--body and --body-file exclude each other")
+	}
+	return x.readFile(x.str("body-file"), boards.MaxBody)
+}
+
 // readFile reads a text of bounded size; "-" is standard input.
 func (x *call) readFile(name string, most int64) (string, error) {
 	r := x.Stdin
 	if name != "-" {
-		if !filepath.IsAbs(name) {
-			name = filepath.Join(x.Dir, name)
-		}
-		f, err := os.Open(name)
+		f, err := x.openFile(name)
 		if err != nil {
 			return "", err
 		}
@@ -200,14 +228,35 @@ func (x *call) readFile(name string, most int64) (string, error) {
 		r = f
 	}
 	b, err := io.ReadAll(io.LimitReader(r, most+1))
-	if err != nil {
+	switch {
+	case err != nil:
 		return "", fmt.Errorf("%s: %w", name, err)
-	}
-	if int64(len(b)) > most {
-		return "", &boards.Rejection{Code: boards.CodeBadCommand, Detail: fmt.Sprintf("%s is larger than %s", name, size(most)),
-			Hint: "hand it over as a file: hermes kanban attach ID PATH"}
+	case int64(len(b)) > most:
+		return "", &usageError{msg: fmt.Sprintf("%s is larger than %s", name, size(most)), hint: "hand it over as a file: hermes kanban attach ID PATH"}
+	case !utf8.Valid(b):
+		return "", &usageError{msg: name + " is not UTF-8 text", hint: "hand it over as a file: hermes kanban attach ID PATH"}
 	}
 	return string(b), nil
+}
+
+// openFile opens a file that somebody named.
+func (x *call) openFile(name string) (*os.File, error) {
+	path := name
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(x.Dir, path)
+	}
+	info, err := os.Stat(path) // first: opening a pipe would wait
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, usagef("there is no file %s", name)
+	case err == nil && !info.Mode().IsRegular():
+		return nil, usagef("%s is not a file", name)
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, usagef("%s may not be read", name)
+	}
+	return f, err
 }
 
 // created prints new tasks and says if nothing will run them.

@@ -24,23 +24,29 @@ import (
 const maxAttachment = 1 << 30
 
 func commentVerb(env Env) *cli.Command {
-	return verb(env, "comment", "ID TEXT…", "say something about a task; its agent sees it", "Example:\n  hermes kanban comment t7 \"prices without VAT, please\"",
+	return moveVerb(env, "comment", "ID TEXT…", "say something about a task; its agent sees it", `
+Examples:
+  hermes kanban comment t7 "prices without VAT, please"
+  hermes kanban comment t7 - < notes.txt`,
 		[]cli.Flag{hidden(str("author", "", "")), hidden(num("max-len", "", ""))},
-		func(ctx context.Context, x *call) error {
+		func(x *call) (move, error) {
+			if err := x.unsupported(map[string]string{"author": "who comments is who runs the command; set HERMES_USER",
+				"max-len": "nothing is cut: a longer text goes with hermes kanban attach ID PATH"}); err != nil {
+				return move{}, err
+			}
 			a, err := x.args(2, -1, "a task and a text")
 			if err != nil {
-				return err
-			}
-			if err := x.unsupported(map[string]string{"author": "who comments is who runs the command; set HERMES_USER"}); err != nil {
-				return err
+				return move{}, err
 			}
 			text := strings.Join(a[1:], " ")
 			if text == "-" {
-				if text, err = x.readFile("-", 32<<10); err != nil {
-					return err
+				if text, err = x.readFile("-", boards.MaxComment); err != nil {
+					return move{}, err
 				}
 			}
-			return x.each(ctx, a[:1], func(t events.TaskID) boards.Command { return boards.CommentTask{Task: t, Body: text} }, "commented")
+			return move{tasks: a[:1], done: "commented", command: func(t events.TaskID) boards.Command {
+				return boards.CommentTask{Task: t, Body: text}
+			}}, nil
 		})
 }
 
@@ -55,23 +61,23 @@ func runAttach(ctx context.Context, x *call) error {
 	if err != nil {
 		return err
 	}
-	path := a[1]
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(x.Dir, path)
+	if err := x.unsupported(map[string]string{"author": "who attaches is who runs the command; set HERMES_USER",
+		"content-type": "a file keeps its name and its bytes, nothing else; leave it out"}); err != nil {
+		return err
 	}
-	f, err := os.Open(path)
+	f, err := x.openFile(a[1])
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return errors.Join(err, usagef("%s is not a file", path))
-	}
 	b, tasks, err := x.on(ctx, a[:1])
 	if err != nil {
 		return err
 	}
 	defer b.Close()
+	if _, err := b.Why(ctx, tasks[0]); err != nil { // nothing is stored for a task that is not there
+		return err
+	}
 	store, err := x.artifacts(ctx, b)
 	if err != nil {
 		return err
@@ -82,9 +88,9 @@ func runAttach(ctx context.Context, x *call) error {
 	}
 	name := x.str("name")
 	if name == "" {
-		name = filepath.Base(path)
+		name = filepath.Base(a[1])
 	}
-	return x.eachOn(ctx, b, tasks, func(t events.TaskID) boards.Command {
+	return x.each(ctx, b, tasks, func(t events.TaskID) boards.Command {
 		return boards.AttachFile{Task: t, Name: name, Artifact: stored}
 	}, "has "+name)
 }
@@ -116,6 +122,10 @@ func attachmentsVerb(env Env) *cli.Command {
 		if x.json() {
 			return x.emit(d.Artifacts)
 		}
+		if len(d.Artifacts) == 0 {
+			x.say("%s has no files", id)
+			return nil
+		}
 		rows := [][]string{{"ID", "KIND", "SIZE", "BY", "SHA256", "NAME"}}
 		for _, f := range d.Artifacts {
 			rows = append(rows, []string{fmt.Sprint(f.Seq), f.Kind, size(f.Size), line(f.By.Name), f.SHA256.String()[:12], line(f.Name)})
@@ -126,18 +136,47 @@ func attachmentsVerb(env Env) *cli.Command {
 }
 
 func detachVerb(env Env) *cli.Command {
-	return verb(env, "detach,attach-rm", "ID ATTACHMENT", "take an attachment back; ATTACHMENT is its ID in attachments", "", nil,
+	return verb(env, "detach,attach-rm", "[ID] ATTACHMENT", "take an attachment back; ATTACHMENT is its ID in attachments", "Example:\n  hermes kanban detach t7 41", nil,
 		func(ctx context.Context, x *call) error {
-			a, err := x.args(2, 2, "a task and the ID of an attachment")
+			a, err := x.args(1, 2, "a task and the ID of an attachment")
 			if err != nil {
 				return err
 			}
-			seq, err := strconv.ParseUint(a[1], 10, 64)
-			if err != nil {
-				return usagef("%q is not the ID of an attachment; see hermes kanban attachments %s", a[1], a[0])
+			seq, err := strconv.ParseUint(a[len(a)-1], 10, 64)
+			if err != nil || seq == 0 {
+				return &usageError{msg: fmt.Sprintf("%q is not the ID of an attachment", a[len(a)-1]), hint: "hermes kanban attachments ID lists them"}
 			}
-			return x.each(ctx, a[:1], func(t events.TaskID) boards.Command { return boards.DetachFile{Task: t, Attachment: seq} }, "no longer has it")
+			b, tasks, err := x.on(ctx, a[:len(a)-1])
+			if err != nil {
+				return err
+			}
+			defer b.Close()
+			if len(tasks) == 0 { // the ID is a position of the board's log: its record knows the task
+				if tasks, err = attachedTo(ctx, b, seq); err != nil {
+					return err
+				}
+			}
+			return x.each(ctx, b, tasks, func(t events.TaskID) boards.Command {
+				return boards.DetachFile{Task: t, Attachment: seq}
+			}, fmt.Sprintf("no longer has attachment %d", seq))
 		})
+}
+
+func attachedTo(ctx context.Context, b api.Board, seq uint64) ([]events.TaskID, error) {
+	entries, err := b.Read(ctx, seq, 1)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		r, err := events.Decode(e.Record)
+		if err != nil {
+			return nil, err
+		}
+		if _, ok := r.Data.(events.TaskAttached); ok && r.Seq == seq {
+			return []events.TaskID{r.Task}, nil
+		}
+	}
+	return nil, &boards.Rejection{Code: boards.CodeNotFound, Detail: fmt.Sprintf("there is no attachment %d", seq), Hint: "hermes kanban attachments ID lists them"}
 }
 
 func getVerb(env Env) *cli.Command {

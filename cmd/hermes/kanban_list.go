@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -19,7 +18,11 @@ func listVerb(env Env) *cli.Command {
 Examples:
   hermes kanban list
   hermes kanban list --status ready --status blocked --assignee researcher
-  hermes kanban list -A --json`,
+  hermes kanban list -A --json
+  hermes kanban list -q --status blocked | xargs hermes kanban show
+
+The table hides what has been done for more than a day; --status done, --json
+and -q do not. NOW says what each task waits for.`,
 		append(listFlags(), flag("all-boards", "A", "all boards")), runList)
 }
 
@@ -83,6 +86,9 @@ func runList(ctx context.Context, x *call) error {
 		return err
 	}
 	defer b.Close()
+	if !x.json() && !x.flag("quiet") {
+		return x.printBoard(ctx, b, q, "")
+	}
 	cards, err := b.List(ctx, q)
 	if err != nil {
 		return err
@@ -90,13 +96,10 @@ func runList(ctx context.Context, x *call) error {
 	if x.json() {
 		return x.emit(cards)
 	}
-	if x.flag("quiet") {
-		for _, c := range cards {
-			fmt.Fprintln(x.Stdout, c.ID)
-		}
-		return nil
+	for _, c := range cards {
+		fmt.Fprintln(x.Stdout, c.ID)
 	}
-	return x.printBoard(ctx, b, cards, "")
+	return nil
 }
 
 func (x *call) listAll(ctx context.Context, q projections.ListQuery) error {
@@ -105,7 +108,14 @@ func (x *call) listAll(ctx context.Context, q projections.ListQuery) error {
 		projections.Card
 	}
 	var all []boardCard
+	shown := 0
 	err := x.everyBoard(ctx, func(b api.Board, info api.Info) error {
+		if !x.json() && !x.flag("quiet") {
+			if shown++; shown > 1 {
+				fmt.Fprintln(x.Stdout)
+			}
+			return x.printBoard(ctx, b, q, info.Slug+"/")
+		}
 		cards, err := b.List(ctx, q)
 		if err != nil {
 			return err
@@ -116,11 +126,7 @@ func (x *call) listAll(ctx context.Context, q projections.ListQuery) error {
 				fmt.Fprintf(x.Stdout, "%s/%s\n", info.Slug, c.ID)
 			}
 		}
-		if x.json() || x.flag("quiet") {
-			return nil
-		}
-		defer fmt.Fprintln(x.Stdout)
-		return x.printBoard(ctx, b, cards, info.Slug+"/")
+		return nil
 	})
 	if err == nil && x.json() {
 		if all == nil {
@@ -129,98 +135,4 @@ func (x *call) listAll(ctx context.Context, q projections.ListQuery) error {
 		return x.emit(all)
 	}
 	return err
-}
-
-// printBoard prints the head line of a board and its cards.
-func (x *call) printBoard(ctx context.Context, b api.Board, cards []projections.Card, prefix string) error {
-	info, err := b.Info(ctx)
-	if err != nil {
-		return err
-	}
-	stats, err := b.Stats(ctx)
-	if err != nil {
-		return err
-	}
-	policy, _, err := b.Policy(ctx)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(x.Stdout, headLine(info, stats, policy))
-	if len(cards) == 0 {
-		fmt.Fprintln(x.Stdout, "\nno tasks")
-	} else {
-		fmt.Fprintln(x.Stdout)
-		now := time.Now()
-		rows := [][]string{{"ID", "STATUS", "PRI", "WHO", "FOR", "TITLE", "NOW"}}
-		for _, c := range cards {
-			rows = append(rows, []string{prefix + c.ID.String(), c.Status.String(), fmt.Sprint(c.Priority), dash(c.Assignee),
-				ago(now, c.Since), cut(line(c.Title), 40), nowWords(c, now)})
-		}
-		table(x.Stdout, x.Width, rows)
-	}
-	x.sayNoDispatcher(info)
-	return nil
-}
-
-// headLine says in one line how a board is doing.
-func headLine(info api.Info, s projections.Stats, p events.Policy) string {
-	open := s.Tasks
-	for _, c := range s.ByStatus {
-		if c.Status == events.Done || c.Status == events.Archived {
-			open -= c.Count
-		}
-	}
-	limit := p.BoardCap
-	if limit == 0 {
-		limit = p.HostSlots
-	}
-	parts := []string{fmt.Sprintf("%d open", open), fmt.Sprintf("%d running (cap %d)", s.OpenRuns, limit)}
-	if s.NeedsYou > 0 {
-		parts = append(parts, plural(s.NeedsYou, "needs you", "need you"))
-	}
-	today := money(s.CostToday, p.Currency)
-	if p.Budget.BoardDay > 0 {
-		today += " of " + money(p.Budget.BoardDay, p.Currency)
-	}
-	parts = append(parts, today+" today")
-	switch {
-	case info.Paused && info.Drain:
-		parts = append(parts, "draining")
-	case info.Paused:
-		parts = append(parts, "paused")
-	}
-	if info.Dispatcher != nil {
-		parts = append(parts, "dispatcher up "+ago(time.Now(), info.Dispatcher.Since))
-	}
-	return info.Slug + "   " + strings.Join(parts, ", ")
-}
-
-// nowWords says what a card does at the moment.
-func nowWords(c projections.Card, now time.Time) string {
-	if c.Run != nil {
-		text := fmt.Sprintf("attempt %d", c.Run.Run.N)
-		if c.Run.Stopping {
-			text += ", stopping"
-		}
-		if c.Run.Total > 0 {
-			text += fmt.Sprintf(", %d/%d", c.Run.Done, c.Run.Total)
-		}
-		if c.Run.Note != "" {
-			text += ", " + line(c.Run.Note)
-		}
-		if c.Run.LastSign != 0 {
-			text += ", last sign " + ago(now, c.Run.LastSign) + " ago"
-		}
-		return text
-	}
-	if c.Verdict != 0 {
-		return c.Verdict.String()
-	}
-	if c.Hold == nil || c.Hold.Reason == "start" {
-		return ""
-	}
-	if c.Hold.Detail != "" {
-		return line(c.Hold.Detail)
-	}
-	return c.Hold.Reason
 }

@@ -40,7 +40,13 @@ func moveVerb(env Env, names, args, usage, help string, flags []cli.Flag, plan f
 			}
 		}
 		err = x.each(ctx, b, ids, m.command, m.done)
-		x.nudge(ctx, b, ids, m.command)
+		var stopped []events.TaskID
+		for _, id := range ids {
+			if _, ok := m.command(id).(boards.StopRun); ok {
+				stopped = append(stopped, id)
+			}
+		}
+		x.nudge(ctx, b, stopped)
 		return err
 	})
 }
@@ -118,11 +124,8 @@ func (x *call) each(ctx context.Context, b api.Board, ids []events.TaskID, comma
 
 // nudge makes the supervisors of runs that were stopped look at the board now,
 // in case nobody dispatches for it.
-func (x *call) nudge(ctx context.Context, b api.Board, tasks []events.TaskID, command func(events.TaskID) boards.Command) {
+func (x *call) nudge(ctx context.Context, b api.Board, tasks []events.TaskID) {
 	for _, id := range tasks {
-		if _, stopped := command(id).(boards.StopRun); !stopped {
-			continue
-		}
 		if d, err := b.Show(ctx, id); err == nil {
 			for _, r := range d.Runs {
 				if r.Ended == 0 && r.Stopping {

@@ -12,9 +12,8 @@ import (
 )
 
 func policyNoun(env Env) *cli.Command {
-	return noun(env, "policy", "what a board's dispatcher goes by",
-		verb(env, "show", "[BOARD]", "show the policy in force", "", nil, runPolicyShow),
-		verb(env, "set", "KEY=VALUE… | KEY VALUE", "change the policy", `
+	show := verb(env, "show", "[BOARD]", "show the policy in force", "", nil, runPolicyShow)
+	set := verb(env, "set", "KEY=VALUE… | KEY VALUE", "change the policy", `
 Examples:
   hermes board policy set term=30m silence=2h
   hermes board policy set budget.run 2.50
@@ -23,7 +22,15 @@ Examples:
 
 hermes board policy show lists the keys. Durations are written 90s, 15m, 2h, 7d;
 money as 2.50. 0 or none takes a limit away. The change is an event.`,
-			[]cli.Flag{str("reason", "", "why")}, runPolicySet))
+		[]cli.Flag{str("reason", "", "why")}, runPolicySet)
+	n := noun(env, "policy", "what a board's dispatcher goes by", show, set)
+	n.Action = func(c *cli.Context) error {
+		if c.Args().Len() == 0 {
+			return show.Action(c)
+		}
+		return unknownVerb("hermes board policy", c.Args().First(), n.Subcommands)
+	}
+	return n
 }
 
 func runPolicyShow(ctx context.Context, x *call) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -10,12 +11,13 @@ import (
 
 // parseDuration reads 90, 90s, 30m, 2h, 1d; a bare number is seconds.
 func parseDuration(s string) (time.Duration, error) {
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil && n >= 0 {
-		return time.Duration(n) * time.Second, nil
-	}
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		if n, err := strconv.ParseInt(days, 10, 32); err == nil && n >= 0 {
-			return time.Duration(n) * 24 * time.Hour, nil
+	for _, in := range []struct {
+		unit   time.Duration
+		suffix string
+	}{{time.Second, ""}, {24 * time.Hour, "d"}} {
+		digits, ok := strings.CutSuffix(s, in.suffix)
+		if n, err := strconv.ParseInt(digits, 10, 64); ok && err == nil && n >= 0 && n <= int64(math.MaxInt64/in.unit) {
+			return time.Duration(n) * in.unit, nil
 		}
 	}
 	d, err := time.ParseDuration(s)
@@ -56,7 +58,7 @@ func (x *call) duration(name string) (time.Duration, error) {
 	}
 	d, err := parseDuration(s)
 	if err != nil {
-		return 0, usagef("--%s: %v", name, err)
+		return 0, usagef("--%s %v", name, err)
 	}
 	return d, nil
 }

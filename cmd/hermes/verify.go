@@ -167,10 +167,15 @@ func (r *verifyReport) verifyLog(ctx context.Context, home *registry.Home, b api
 	if err != nil {
 		return err
 	}
-	a := newAuditor(r, info.Head)
-	if err := a.signed.load(home, info.Board); err != nil {
+	// The checkpoints before the head: a board in use may sign more meanwhile.
+	signed, err := loadSigned(home, info.Board)
+	if err != nil {
 		return err
 	}
+	if info, err = b.Info(ctx); err != nil {
+		return err
+	}
+	a := newAuditor(r, info.Head, signed)
 	if err := a.read(ctx, b); err != nil {
 		return err
 	}

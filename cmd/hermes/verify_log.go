@@ -23,7 +23,7 @@ const maxProblems = 1000
 type auditor struct {
 	*verifyReport
 	head    events.Head // where it ends
-	signed  signedHeads
+	signed  *signedHeads
 	tree    events.Frontier
 	decoder events.Decoder
 
@@ -50,9 +50,8 @@ func (f *folds) again() (g folds, err error) {
 	return g, err
 }
 
-func newAuditor(r *verifyReport, head events.Head) *auditor {
-	return &auditor{verifyReport: r, head: head, first: folds{boards.NewState(), projections.NewView()},
-		signed: signedHeads{accepted: map[uint64]events.BoardAccepted{}}}
+func newAuditor(r *verifyReport, head events.Head, signed *signedHeads) *auditor {
+	return &auditor{verifyReport: r, head: head, signed: signed, first: folds{boards.NewState(), projections.NewView()}}
 }
 
 func (a *auditor) problem(seq uint64, format string, args ...any) {

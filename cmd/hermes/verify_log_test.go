@@ -73,8 +73,7 @@ func walk(t *testing.T, seed uint64) *walked {
 func audited(t *testing.T, w *walked) verifyReport {
 	t.Helper()
 	r := verifyReport{Board: "acme"}
-	a := newAuditor(&r, w.head)
-	a.signed.eras = []era{{heads: map[uint64]signedHead{}}}
+	a := newAuditor(&r, w.head, newSigned())
 	if err := a.read(t.Context(), w); err != nil {
 		t.Fatal(err)
 	}

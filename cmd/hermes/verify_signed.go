@@ -34,29 +34,23 @@ type signedHead struct {
 	note string
 }
 
-func (s *signedHeads) load(home *registry.Home, board events.BoardID) error {
+// newSigned returns no checkpoints: one era that has just begun.
+func newSigned() *signedHeads {
+	return &signedHeads{eras: []era{{heads: map[uint64]signedHead{}}}, accepted: map[uint64]events.BoardAccepted{}}
+}
+
+// loadSigned reads the anchor log of a board.
+func loadSigned(home *registry.Home, board events.BoardID) (*signedHeads, error) {
+	s := newSigned()
 	text, err := home.VerifierKey(board)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if _, s.key, err = audit.ParseKey(text); err != nil {
-		return err
+		return nil, err
 	}
-	s.eras = []era{{heads: map[uint64]signedHead{}}}
 	for c, err := range home.Checkpoints(board) {
-		now := &s.eras[len(s.eras)-1]
-		if err != nil {
-			now.bad = append(now.bad, err)
-			continue
-		}
-		if c.Reset {
-			s.eras = append(s.eras, era{start: c.Head.Seq, heads: map[uint64]signedHead{}})
-			now = &s.eras[len(s.eras)-1]
-		}
-		if before, ok := now.heads[c.Head.Seq]; ok && before.head != c.Head {
-			now.bad = append(now.bad, fmt.Errorf("position %d was signed with two roots", c.Head.Seq))
-		}
-		now.heads[c.Head.Seq] = signedHead{c.Head, c.Note}
+		s.add(c, err)
 	}
 	s.at = make(map[uint64][]int)
 	for i, e := range s.eras {
@@ -64,7 +58,22 @@ func (s *signedHeads) load(home *registry.Home, board events.BoardID) error {
 			s.at[size] = append(s.at[size], i)
 		}
 	}
-	return nil
+	return s, nil
+}
+
+func (s *signedHeads) add(c registry.Checkpoint, err error) {
+	if err == nil && c.Reset {
+		s.eras = append(s.eras, era{start: c.Head.Seq, heads: map[uint64]signedHead{}})
+	}
+	now := &s.eras[len(s.eras)-1]
+	if err != nil {
+		now.bad = append(now.bad, err)
+		return
+	}
+	if before, ok := now.heads[c.Head.Seq]; ok && before.head != c.Head {
+		now.bad = append(now.bad, fmt.Errorf("position %d was signed with two roots", c.Head.Seq))
+	}
+	now.heads[c.Head.Seq] = signedHead{c.Head, c.Note}
 }
 
 // current are the checkpoints of the present era, as the second verifier takes them.

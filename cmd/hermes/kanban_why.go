@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/hermesboard/hermes/boards/api"
+	"github.com/hermesboard/hermes/events"
+	"github.com/hermesboard/hermes/projections"
+)
+
+func whyVerb(env Env) *cli.Command {
+	return verb(env, "why", "ID", "say why a task does not go on", `
+Example:
+  hermes kanban why t7
+
+One line, the facts, and the command that would change it. There is an answer
+for every task.`, nil, runWhy)
+}
+
+func runWhy(ctx context.Context, x *call) error {
+	b, id, err := x.look(ctx)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	w, err := b.Why(ctx, id)
+	if err != nil {
+		return err
+	}
+	if x.json() {
+		return x.emit(w)
+	}
+	var block *projections.BlockRow
+	if w.Status == events.Blocked {
+		d, err := b.Show(ctx, id)
+		if err != nil {
+			return err
+		}
+		block = d.Block
+	}
+	return x.printWhy(ctx, b, w, block)
+}
+
+// printWhy prints the answer to why; block is the question of a blocked task, else nil.
+func (x *call) printWhy(ctx context.Context, b api.Board, w projections.Why, block *projections.BlockRow) error {
+	others, err := neighbours(ctx, b, append(w.Hold.Tasks, w.Blocks...))
+	if err != nil {
+		return err
+	}
+	name := func(tasks []events.TaskID, but events.TaskID) []string {
+		var words []string
+		for _, id := range tasks {
+			if id == but {
+				continue
+			}
+			word := id.String()
+			if c, ok := others[id]; ok {
+				word += " " + quoted(c.Title) + " (" + standing(c) + also(c, w.Task) + ")"
+			}
+			words = append(words, word)
+		}
+		return words
+	}
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(x.Stdout, "  %-14s %s\n", name, line(value))
+		}
+	}
+	headline := w.Detail
+	if asked := block != nil && asks(block.Kind) && block.Reason != ""; asked {
+		headline = fmt.Sprintf("%s is blocked since %s (%s): %s asks %s", w.Task, clock(block.Since),
+			projections.Span(time.Since(block.Since.Time())), block.By.Name, projections.Quote(block.Reason))
+	}
+	fmt.Fprintln(x.Stdout, line(headline))
+	if block != nil {
+		if asks(block.Kind) {
+			row("goes on when", "you answer")
+		} else {
+			row("said", cut(line(block.Reason), 500))
+		}
+		row("choices", choices(block.Options))
+		if len(block.Options) > 0 {
+			w.Next = fmt.Sprintf("hermes kanban unblock %s --choice 1", w.Task)
+		}
+	} else if w.Hold.Since != 0 && w.Hold.Reason != "done" {
+		row("since", fmt.Sprintf("%s (%s)", clock(w.Hold.Since), projections.Span(time.Since(w.Hold.Since.Time()))))
+	}
+	if w.Hold.Until != 0 {
+		row("until", clock(w.Hold.Until))
+	}
+	for i, t := range name(w.Hold.Tasks, w.Task) {
+		row([]string{"waits for", ""}[min(i, 1)], t)
+	}
+	for i, t := range name(w.Blocks, 0) {
+		row([]string{"holding up", ""}[min(i, 1)], t)
+	}
+	if block != nil && asks(block.Kind) {
+		row("answer", strings.ReplaceAll(w.Next, `""`, `"…"`))
+	} else {
+		row("change it", strings.ReplaceAll(w.Next, `""`, `"…"`))
+	}
+	return nil
+}
+
+// asks reports whether a block is a question that words answer.
+func asks(k events.BlockKind) bool {
+	return k == events.BlockNeedsInput || k == events.BlockDependency || k == events.BlockCapability || k == events.BlockPerson
+}
+
+// also names what a waiting task waits for besides one.
+func also(c projections.Card, besides events.TaskID) string {
+	var words []string
+	for _, p := range c.Parents {
+		if p != besides {
+			words = append(words, p.String())
+		}
+	}
+	if c.Status != events.Todo || words == nil || len(words) == len(c.Parents) {
+		return ""
+	}
+	return ", also needs " + strings.Join(words, ", ")
+}
