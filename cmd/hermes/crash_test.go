@@ -298,18 +298,20 @@ func (p *place) storm(l *ledger, clients int, disturb func()) (tries int) {
 		all.Go(func() { working[i].work(ctx, stop) })
 	}
 	all.Go(func() { p.commandLine(l, "typist", stop) })
+	defer func() { // also when disturb fails the test
+		close(stop)
+		late := time.AfterFunc(patience, cancel) // who got no answer by now gets none
+		defer late.Stop()
+		all.Wait()
+		for _, c := range working {
+			tries += c.tries
+		}
+		if ctx.Err() != nil {
+			p.t.Error("clients got no answer after the storm")
+		}
+	}()
 	disturb()
-	close(stop)
-	late := time.AfterFunc(patience, cancel) // who got no answer by now gets none
-	defer late.Stop()
-	all.Wait()
-	for _, c := range working {
-		tries += c.tries
-	}
-	if ctx.Err() != nil {
-		p.t.Error("clients got no answer after the storm")
-	}
-	return tries
+	return 0
 }
 
 // settle waits until the agents have done all their tasks and no run is open,
@@ -392,6 +394,9 @@ func TestGatewayKilledAtAnyMoment(t *testing.T) {
 	tries := p.storm(l, 3, func() {
 		for range n {
 			pauseFor(time.Duration(20+chance.IntN(280)) * time.Millisecond)
+			if g.over() {
+				t.Fatalf("a gateway ended by itself: %v\n%s", g.err, g.log)
+			}
 			g.signal(syscall.SIGKILL)
 			<-g.done
 			g = p.spawn()

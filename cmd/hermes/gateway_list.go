@@ -142,7 +142,8 @@ func gateways(home *registry.Home, tidy bool) ([]gatewayInfo, error) {
 	return out, nil
 }
 
-// readGateway reads an entry; it is that of a live gateway if it is locked.
+// readGateway reads an entry; it is that of a live gateway if it is locked and
+// its process exists.
 func readGateway(path string) (info gatewayInfo, alive bool, err error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -157,7 +158,8 @@ func readGateway(path string) (info gatewayInfo, alive bool, err error) {
 	if err := json.UnmarshalRead(f, &info); err != nil {
 		return gatewayInfo{}, true, nil // it is just being written
 	}
-	return info, true, nil
+	// A child that a killed gateway was just starting has the lock a moment longer.
+	return info, !errors.Is(syscall.Kill(info.PID, 0), syscall.ESRCH), nil
 }
 
 // gatewayAlive reports whether the gateway of that pid is on the list.
