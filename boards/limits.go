@@ -309,7 +309,11 @@ func policy(p *events.Policy) string {
 			return fmt.Sprintf("policy: %d where 0 (no limit) or more is wanted", v)
 		}
 	}
+	if p.Deliver != "" && (!path.IsAbs(p.Deliver) || path.Clean(p.Deliver) != p.Deliver) {
+		return "policy: deliver is not a clean absolute path"
+	}
 	for _, problem := range []string{
+		line("policy: deliver", p.Deliver, MaxPath),
 		agentName("policy: default_assignee", p.DefaultAssignee), agentName("policy: reviewer", p.Reviewer),
 		word("policy: currency", p.Currency, "", 3),
 	} {

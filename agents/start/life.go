@@ -35,10 +35,10 @@ func Alive(board events.BoardID, run events.RunID, started events.RunStarted) (b
 }
 
 // Nudge makes the supervisor of that identity look at its board.
-func Nudge(started events.RunStarted) { signal(started, syscall.SIGUSR1) }
+func Nudge(started events.RunStarted) { tell(started, syscall.SIGUSR1) }
 
-// signal reaches the very process of that identity or none.
-func signal(id events.RunStarted, sig syscall.Signal) {
+// tell reaches the very process of that identity or none.
+func tell(id events.RunStarted, sig syscall.Signal) {
 	// The process is held on to before its identity is checked, so that the
 	// pid cannot become another's in between.
 	p, err := os.FindProcess(int(id.PID))
@@ -77,7 +77,7 @@ func Stop(ctx context.Context, board events.BoardID, run events.RunID, started e
 	if gone, err := awaitGone(ctx, board, run, started, grace+reportTime); gone || err != nil {
 		return err
 	}
-	signal(started, syscall.SIGKILL)
+	tell(started, syscall.SIGKILL)
 	for range 5 {
 		pids, err := sandbox.Marked(Mark(board, run))
 		if err != nil {

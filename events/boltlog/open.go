@@ -155,7 +155,7 @@ func mapFile(path string, o *Options, open openFunc) (_ *Log, err error) {
 	defer faultsPanic()()
 	l.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout:      max(l.opts.Timeout, DefaultTimeout),
-		FreelistType: bbolt.FreelistMapType,
+		FreelistType: bbolt.FreelistArrayType,
 		PageSize:     pageSize,
 		MaxSize:      int(l.opts.MaxBytes),
 		ReadOnly:     l.opts.ReadOnly,
