@@ -40,7 +40,8 @@ type Starter interface {
 	// closes its own copy. An error means that nothing is left running. ctx
 	// bounds the call, not the run.
 	Start(ctx context.Context, a boards.Assignment, token string, slot *os.File) (Supervisor, error)
-	// Look says what is left of a run.
+	// Look says what is left of a run. Processes that outlived their
+	// supervisor may be ended by it.
 	Look(ctx context.Context, r Ref) (Life, error)
 	// Stop ends the processes of a run: asks, waits for grace, kills. It returns
 	// nil when they are gone and an error when they will not die. A supervisor

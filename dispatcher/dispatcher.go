@@ -34,7 +34,8 @@ type Dispatcher struct {
 	facts atomic.Pointer[Facts]
 	info  atomic.Pointer[api.DispatchInfo]
 	drain atomic.Bool
-	nudge chan struct{} // capacity 1: tick again now
+	nudge chan struct{}               // capacity 1: tick again now
+	wall  func(time.Time) events.Time // what the wall clock says at an instant; it may be stepped
 
 	// Owned by the goroutine of Run.
 	runs    map[events.RunID]*watched
@@ -65,6 +66,7 @@ func New(o Options) *Dispatcher {
 		o:       o,
 		heard:   terms{last: map[events.RunID]time.Time{}},
 		nudge:   make(chan struct{}, 1),
+		wall:    events.TimeOf,
 		runs:    map[events.RunID]*watched{},
 		refused: map[events.TaskID]Refusal{},
 		reports: make(chan func()),
@@ -84,7 +86,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		d.facts.Store(&Facts{})
 		d.info.Store(nil)
 	}()
-	since := events.TimeOf(time.Now())
+	since := d.wall(time.Now())
 	wake, drop := d.o.Board.Wake()
 	defer drop()
 	timer := time.NewTimer(0)
@@ -146,9 +148,9 @@ func (d *Dispatcher) tick(ctx context.Context, now time.Time) plan {
 	}
 	p.idle = open == 0 && started == 0 && d.starve == 0
 	d.o.Board.View(func(v *projections.View) {
-		if at := v.NextTimer(events.TimeOf(now)); at != 0 {
+		if at := v.NextTimer(d.wall(now)); at != 0 {
 			// The timer runs on the monotonic clock: of the wall clock only the distance counts.
-			p.by(now.Add(max(at.Sub(events.TimeOf(now)), time.Millisecond)))
+			p.by(now.Add(max(at.Sub(d.wall(now)), time.Millisecond)))
 		}
 	})
 	return p
@@ -187,7 +189,7 @@ const dueAtOnce = 100
 // promote moves on the tasks whose start time has come.
 func (d *Dispatcher) promote(ctx context.Context, now time.Time) error {
 	var due []events.TaskID
-	d.o.Board.View(func(v *projections.View) { due = v.Due(events.TimeOf(now), dueAtOnce) })
+	d.o.Board.View(func(v *projections.View) { due = v.Due(d.wall(now), dueAtOnce) })
 	for _, task := range due {
 		_, refused, err := d.do(ctx, boards.PromoteTask{Task: task})
 		if err != nil {
@@ -256,6 +258,6 @@ func (d *Dispatcher) Info() *api.DispatchInfo { return d.info.Load() }
 func (d *Dispatcher) publish(since events.Time, now time.Time) {
 	f := d.facts.Load()
 	d.info.Store(&api.DispatchInfo{
-		Since: since, LastTick: events.TimeOf(now), Slots: f.Slots, Free: f.Free, Stopping: d.drain.Load(),
+		Since: since, LastTick: d.wall(now), Slots: f.Slots, Free: f.Free, Stopping: d.drain.Load(),
 	})
 }

@@ -21,7 +21,7 @@ func (d *Dispatcher) startAll(ctx context.Context, now time.Time, p *plan) (int,
 	if err != nil {
 		return 0, err
 	}
-	at := events.TimeOf(now)
+	at := d.wall(now)
 	f := d.newFacts(state, at)
 	var starts []Start
 	var starving bool
@@ -124,7 +124,7 @@ func (d *Dispatcher) start(ctx context.Context, now time.Time, s Start) (bool, e
 		return false, err
 	}
 	if refused != nil {
-		at := events.TimeOf(now)
+		at := d.wall(now)
 		d.refused[s.Task] = Refusal{Since: at, Until: at.Add(refusalWait), Detail: refused.Detail}
 		return false, nil
 	}

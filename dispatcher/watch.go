@@ -15,6 +15,7 @@ type watched struct {
 	lookAt   time.Time   // when to look at its processes; zero = at once
 	lastSign events.Time // as the board last had it
 	signAt   time.Time   // when that was noticed
+	started  time.Time   // of the run, on the monotonic clock; zero = not looked at yet
 	stopping bool        // a goroutine stops its processes
 	stopAt   time.Time   // not to be stopped again before
 	stuck    events.Time // its processes did not die, since then
@@ -133,10 +134,14 @@ func (d *Dispatcher) watchPerson(ctx context.Context, now time.Time, p *plan, j 
 	return d.endRun(ctx, now, p, j)
 }
 
-// watchClock stops a run that has said nothing, or run, for too long.
+// watchClock stops a run that has said nothing, or run, for too long. The wall
+// clock may be stepped: it only tells how old a run was when first seen here.
 func (d *Dispatcher) watchClock(ctx context.Context, now time.Time, p *plan, j *job, w *watched) error {
 	if limit := millis(j.limit); limit > 0 {
-		left := limit - events.TimeOf(now).Sub(j.Run.Started)
+		if w.started.IsZero() {
+			w.started = now.Add(-max(0, d.wall(now).Sub(j.Run.Started)))
+		}
+		left := limit - now.Sub(w.started)
 		if left <= 0 {
 			return d.stopRun(ctx, j, events.OutcomeTimedOut, "ran longer than "+projections.Span(limit))
 		}
@@ -176,7 +181,7 @@ func (d *Dispatcher) endRun(ctx context.Context, now time.Time, p *plan, j *job)
 	case j.Run.Started == 0:
 		end.Outcome, end.Reason = events.OutcomeReleased, "it was never started"
 	default:
-		end.RanMS = max(0, events.TimeOf(now).Sub(j.Run.Started).Milliseconds())
+		end.RanMS = max(0, d.wall(now).Sub(j.Run.Started).Milliseconds())
 	}
 	_, refused, err := d.do(ctx, end)
 	if refused != nil && !passed(refused.Code) {
@@ -210,7 +215,7 @@ func (d *Dispatcher) stopped(w *watched, run events.RunID, err error) {
 	case err == nil:
 		w.stuck = 0
 	case w.stuck == 0:
-		w.stuck = events.TimeOf(now)
+		w.stuck = d.wall(now)
 		d.warn(fmt.Errorf("stop of %s: %w", run, err))
 	}
 }

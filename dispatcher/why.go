@@ -83,7 +83,7 @@ func (p *pass) sayAgent(t *projections.Task, h hold) (string, string) {
 		return cmp.Or(a.Detail, fmt.Sprintf("the sandbox cannot do what %s requires", name)), check
 	case AgentHeld:
 		held, _ := p.v.Held(name, p.now)
-		return fmt.Sprintf("%s is held (%s)", name, plain(held.Cause.String())), "hermes agent release "+name
+		return fmt.Sprintf("%s is held (%s)", name, plain(held.Cause.String())), "hermes agent release " + name
 	}
 	if a.Problem != "" && h.Reason == a.Problem {
 		return cmp.Or(a.Detail, name+" cannot be started: "+plain(a.Problem)), check

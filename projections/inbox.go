@@ -98,10 +98,7 @@ func FillInbox(items []InboxItem, texts Texts) {
 			item.Title = texts.title(item.TitleAt)
 		}
 		f := texts[item.TextAt]
-		if f == nil {
-			if item.TextAt != 0 {
-				item.Question = erased
-			}
+		if f == nil { // nothing was said, or it was erased
 			continue
 		}
 		item.Question, item.Options = f.Reason, f.Options

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -46,8 +47,8 @@ func TestHoldAndRelease(t *testing.T) {
 			t.Errorf("after Release: got %v, want ErrReleased", err)
 		}
 	}
-	if got := readFile(t, h.Paths("acme").Lock); len(got) != 0 {
-		t.Errorf("lock after a clean release holds %q", got)
+	if got := readFile(t, h.Paths("acme").Lock); len(bytes.TrimSpace([]byte(got))) != 0 || len(got) != holderBytes {
+		t.Errorf("lock after a clean release holds %q, want %d blanks", got, holderBytes)
 	}
 }
 

@@ -187,14 +187,23 @@ func (l *boardLock) write(h Holder) error {
 }
 
 // release lets go. Clean says that the board was left in order, which the
-// next holder sees from the empty file.
+// next holder sees from the blank file. It is not cut short: on a full disk
+// the next holder could not write itself into it.
 func (l *boardLock) release(clean bool) error {
 	var err error
 	if clean {
-		err = l.file.Truncate(0)
+		err = l.blank()
 	}
 	l.unlock()
 	return errors.Join(err, l.file.Close())
+}
+
+func (l *boardLock) blank() error {
+	info, err := l.file.Stat()
+	if err == nil {
+		_, err = l.file.WriteAt(bytes.Repeat([]byte{' '}, int(max(info.Size(), holderBytes))), 0)
+	}
+	return err
 }
 
 // giveUp lets go without having changed anything.

@@ -1,0 +1,165 @@
+package dispatcher
+
+import (
+	"crypto/sha256"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hermesboard/hermes/events"
+)
+
+var (
+	simSeed  = flag.Uint64("seed", 0, "the one seed to simulate; 0 = the first -seeds")
+	simSeeds = flag.Uint64("seeds", 12, "how many seeds to simulate")
+)
+
+// simTime is how long a seed lasts on the simulated clocks; in the last part
+// of it nothing goes wrong any more.
+const (
+	simTime  = 8 * time.Hour
+	calmTime = 4 * time.Hour
+)
+
+// result is what came of a seed.
+type result struct {
+	failed  string
+	seen    map[string]int
+	records int
+	steps   int
+	log     [32]byte
+}
+
+// simulate plays one seed.
+func simulate(t *testing.T, seed uint64, m mutant) (res result) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSim(t, seed, m, simPolicy)
+		s.mu.Lock()
+		s.trouble()
+		s.people()
+		s.mu.Unlock()
+		s.drive(s.begun.Add(simTime))
+		s.calm()
+		s.drive(s.begun.Add(simTime + calmTime))
+		s.over_()
+		res = s.result()
+	})
+	return res
+}
+
+func (s *sim) result() result {
+	failed := s.end()
+	h := sha256.New()
+	for _, r := range s.log.records {
+		fmt.Fprintln(h, r.Seq, r.Time, r.Data.Type(), r.Task, r.Run, r.Actor)
+	}
+	return result{failed, s.seen, len(s.log.records), s.judge.steps, [32]byte(h.Sum(nil))}
+}
+
+// calm is the end of all faults: persons settle what waits for them.
+func (s *sim) calm() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = false
+	s.agents.set("")
+	s.every(5*time.Minute, "calm", s.settle)
+}
+
+// over_ is asked at the end: everything has come to rest, and for a reason.
+func (s *sim) over_() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed != "" {
+		return
+	}
+	f, now := s.facts(), s.wall()
+	for id := events.TaskID(1); int(id) <= s.log.state.Tasks(); id++ {
+		switch h := Explain(s.log.view, id, f, now); h.Reason {
+		case Done, Archived, Parent, ParentFailed, ParentArchived, NoAssignee, Scheduled, ReviewPerson:
+		default:
+			s.fail("after %v without faults %v is held by %+v", calmTime, id, h)
+		}
+	}
+}
+
+// TestSim plays seeds. A seed that fails is played again with -seed.
+func TestSim(t *testing.T) {
+	first, n := uint64(1), *simSeeds
+	if *simSeed > 0 {
+		first, n = *simSeed, 1
+	}
+	start := time.Now()
+	var mu sync.Mutex
+	seen, records, steps := map[string]int{}, 0, 0
+	var next atomic.Uint64
+	t.Run("seeds", func(t *testing.T) {
+		for w := range 2 {
+			t.Run(fmt.Sprint(w), func(t *testing.T) {
+				t.Parallel()
+				for i := next.Add(1) - 1; i < n; i = next.Add(1) - 1 {
+					res := simulate(t, first+i, mutant{})
+					if res.failed != "" {
+						t.Errorf("seed %d: %s\ngo test ./dispatcher -run Sim$ -seed=%d", first+i, res.failed, first+i)
+					}
+					mu.Lock()
+					for k, v := range res.seen {
+						seen[k] += v
+					}
+					records += res.records
+					steps += res.steps
+					mu.Unlock()
+				}
+			})
+		}
+	})
+	t.Logf("%d seeds, %v each: %d events, %d steps in %v", n, simTime+calmTime, records, steps, time.Since(start).Round(time.Millisecond))
+	for _, k := range slices.Sorted(maps.Keys(seen)) {
+		t.Logf("%7d  %s", seen[k], k)
+	}
+	if n < 12 {
+		return
+	}
+	for _, k := range simSometimes {
+		if seen[k] == 0 {
+			t.Errorf("%q never happened", k)
+		}
+	}
+}
+
+// simSometimes is what must happen in some seed, lest the simulation proves nothing.
+var simSometimes = []string{"unknown commit", "long freeze"}
+
+// TestSimMutants breaks the engine in every way that the simulation is to notice.
+func TestSimMutants(t *testing.T) {
+	const within = 8
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			for seed := uint64(1); seed <= within; seed++ {
+				if res := simulate(t, seed, m); res.failed != "" {
+					t.Logf("seed %d: %s", seed, res.failed)
+					return
+				}
+			}
+			t.Errorf("%d seeds did not notice", within)
+		})
+	}
+}
+
+// TestSimRepeats plays a seed twice: it must be the same history.
+func TestSimRepeats(t *testing.T) {
+	for seed := uint64(1); seed <= 2; seed++ {
+		if a, b := simulate(t, seed, mutant{}), simulate(t, seed, mutant{}); a.log != b.log {
+			t.Errorf("seed %d: got %d records, then %d", seed, a.records, b.records)
+		}
+	}
+}
+
+var _ = rand.New

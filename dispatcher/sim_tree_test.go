@@ -1,0 +1,517 @@
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/hermesboard/hermes/boards"
+	"github.com/hermesboard/hermes/events"
+)
+
+// tree is the processes of one run: a supervisor, an agent, and what the agent
+// has left behind. It is guarded by the lock of the simulation.
+type tree struct {
+	s     *sim
+	g     *gateway // that made it
+	a     boards.Assignment
+	pid   int64
+	rng   *rand.Rand
+	slot  *os.File
+	done  chan struct{} // closed when the supervisor has ended
+	since time.Time
+
+	super, agent bool
+	extra        int
+	released     bool
+	attested     bool // a person has said that it is dead
+
+	will        ending
+	hung        bool // the supervisor does nothing any more
+	stopping    bool // the supervisor stops the agent
+	ignoresTerm bool
+	undead      time.Time // its processes cannot be killed before
+	renewed     time.Time // last renewal or sign
+	signed      time.Time // last sign that the board saw
+	gaveVerdict bool
+	waiters     []chan error // of Starter.Stop
+}
+
+// ending is how a run comes to its end.
+type ending string
+
+const (
+	succeeds       ending = "succeeds"
+	fails          ending = "says fail"
+	crashes        ending = "crashes"
+	exitsSilently  ending = "exits 0 silently"
+	verdictCrash   ending = "crashes after its verdict"
+	verdictHang    ending = "hangs after its verdict"
+	rateLimited    ending = "exits 75"
+	authFails      ending = "is not let in"
+	overloaded     ending = "is overloaded"
+	blocks         ending = "blocks"
+	asksReview     ending = "asks for review"
+	leavesBehind   ending = "leaves processes behind"
+	superDies      ending = "dies with its supervisor"
+	superDiesAlone ending = "outlives its supervisor"
+	hangs          ending = "hangs"
+	neverRenews    ending = "never renews"
+	lies           ending = "lies"
+	makesChildren  ending = "makes children"
+)
+
+var endings = []ending{
+	succeeds, succeeds, succeeds, succeeds, succeeds, succeeds, succeeds, succeeds, fails, crashes, exitsSilently, verdictCrash, verdictHang, rateLimited,
+	overloaded, blocks, asksReview, asksReview, leavesBehind, superDies, superDiesAlone, hangs, neverRenews, lies, lies, makesChildren,
+}
+
+func (t *tree) working() bool { return t.agent || t.extra > 0 }
+func (t *tree) gone() bool    { return !t.super && !t.working() }
+
+// Start implements Starter.
+func (g *gateway) Start(_ context.Context, a boards.Assignment, token string, slot *os.File) (Supervisor, error) {
+	s := g.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	dead, dies := g.call()
+	switch {
+	case dead:
+		return nil, errDead
+	case s.faults && g.rng.IntN(60) == 0:
+		s.saw("spawn error")
+		return nil, errors.New("fork: no memory")
+	}
+	fd, err := syscall.Dup(int(slot.Fd()))
+	if err != nil {
+		return nil, err
+	}
+	s.pids++
+	now := time.Now()
+	t := &tree{
+		s: s, g: g, a: a, pid: s.pids, super: true, done: make(chan struct{}), since: now, renewed: now, signed: now,
+		rng: s.random("tree", uint64(a.Run.Task)<<32|uint64(a.Run.N)), slot: os.NewFile(uintptr(fd), "slot"),
+	}
+	t.plan()
+	if s.mutant.dropsSlot {
+		_ = t.slot.Close()
+	}
+	if old := s.trees[a.Run]; old != nil && !old.gone() {
+		s.fail("%v is started twice", a.Run)
+	}
+	s.trees[a.Run] = t
+	if dies {
+		g.die()
+		return nil, errDead
+	}
+	if s.faults && t.rng.IntN(50) == 0 {
+		s.saw("supervisor that dies before its release")
+		t.after(time.Duration(t.rng.IntN(100))*time.Microsecond, "early death", t.supervisorEnds)
+	}
+	if s.mutant.startsEarly {
+		t.begin()
+	}
+	s.poke()
+	return t, nil
+}
+
+// plan decides what the run will do.
+func (t *tree) plan() {
+	t.will = succeeds
+	if !t.s.faults {
+		return
+	}
+	t.will = endings[t.rng.IntN(len(endings))]
+	if t.rng.IntN(300) == 0 {
+		t.will = authFails
+	}
+	t.ignoresTerm = t.rng.IntN(4) == 0
+	if t.rng.IntN(25) == 0 {
+		t.undead = time.Now().Add(time.Duration(t.rng.IntN(120)) * time.Minute)
+	}
+}
+
+func (t *tree) after(d time.Duration, what string, f func()) {
+	t.s.after(d, t.a.Run.String()+" "+what, func() {
+		if !t.gone() {
+			f()
+		}
+	})
+}
+
+// Process implements Supervisor.
+func (t *tree) Process() events.RunStarted {
+	return events.RunStarted{Boot: "boot", PID: t.pid, StartTime: 1}
+}
+
+// Done implements Supervisor.
+func (t *tree) Done() <-chan struct{} { return t.done }
+
+// Release implements Supervisor.
+func (t *tree) Release() error {
+	t.s.mu.Lock()
+	defer t.s.mu.Unlock()
+	dead, dies := t.g.call()
+	if dead {
+		return errDead
+	}
+	if dies {
+		defer t.g.die()
+	}
+	if !t.super {
+		return errors.New("broken pipe")
+	}
+	t.released = true
+	if !t.s.mutant.startsEarly {
+		t.after(time.Duration(t.rng.IntN(20))*time.Millisecond, "begin", t.begin)
+	}
+	t.s.poke()
+	return nil
+}
+
+// Abort implements Supervisor.
+func (t *tree) Abort() {
+	t.s.mu.Lock()
+	defer t.s.mu.Unlock()
+	t.abort()
+}
+
+// abort is the end of the pipe, which the supervisor sees a little later.
+func (t *tree) abort() {
+	t.after(time.Duration(t.rng.IntN(3000))*time.Millisecond, "aborted", func() {
+		if !t.released {
+			t.s.saw("supervisor whose starter died")
+			t.supervisorEnds()
+		}
+	})
+	t.s.poke()
+}
+
+// begin starts the agent.
+func (t *tree) begin() {
+	if !t.super || t.stopping {
+		return
+	}
+	t.agent = true
+	t.s.judge.begins(t)
+	t.renewal()
+	if t.rng.IntN(2) == 0 && t.will != hangs {
+		t.beat()
+	}
+	work := time.Duration(1+t.rng.IntN(40)) * 30 * time.Second
+	if t.rng.IntN(12) == 0 {
+		work *= 8
+		t.s.saw("long run")
+	}
+	t.after(work, "work", t.finish)
+}
+
+// renewal renews the term, again and again, and learns whether to stop.
+func (t *tree) renewal() {
+	t.after(millis(t.a.Policy.TermMS)/3, "renew", func() {
+		if !t.super || t.hung || t.will == neverRenews {
+			return
+		}
+		if g := t.s.gate; g != nil && !g.dead && !t.s.mutant.losesRenewals && t.s.log.view.Run(t.a.Run) != nil {
+			g.d.Renewed(t.a.Run)
+			t.renewed = time.Now()
+		}
+		if t.s.mutant.losesRenewals {
+			t.renewed = time.Now()
+		}
+		if r := t.s.log.view.Run(t.a.Run); r == nil || r.Stopping {
+			t.stopAgent()
+		}
+		t.renewal()
+	})
+}
+
+func (t *tree) beat() {
+	t.after(time.Duration(1+t.rng.IntN(30))*time.Minute, "beat", func() {
+		if t.agent && t.super && !t.hung && !t.gaveVerdict {
+			if _, err := t.do(boards.Heartbeat{Task: t.a.Run.Task, Done: 1}); err == nil {
+				t.sign()
+			}
+			t.beat()
+		}
+	})
+}
+
+func (t *tree) sign() { t.renewed, t.signed = time.Now(), time.Now() }
+
+func (t *tree) by() boards.Principal {
+	return boards.Principal{Actor: events.Actor{Kind: events.Worker, Name: t.a.Agent}, Run: t.a.Run, Fence: t.a.Fence, Role: t.a.Role}
+}
+
+func (t *tree) do(c boards.Command) (boards.Result, error) {
+	return t.s.log.commit(t.s.mutant.sender(t.s, t.by()), t.s.log.newID(), c)
+}
+
+// insist sends a command until the board has answered, also when an answer is
+// lost, and then goes on.
+func (t *tree) insist(c boards.Command, then func(error)) {
+	id := t.s.log.newID()
+	var send func()
+	send = func() {
+		if !t.super || t.hung {
+			return
+		}
+		_, err := t.s.log.commit(t.s.mutant.sender(t.s, t.by()), id, c)
+		if errors.Is(err, errFrozen) || t.s.faults && t.rng.IntN(30) == 0 {
+			if err == nil {
+				t.s.saw("lost answer")
+			}
+			t.after(time.Duration(500+t.rng.IntN(4000))*time.Millisecond, "insist", send)
+			return
+		}
+		then(err)
+	}
+	send()
+}
+
+// verdict gives one, in whatever phase the run is, and then goes on.
+func (t *tree) verdict(v events.Verdict, then func()) {
+	task := t.a.Run.Task
+	var c boards.Command = boards.CompleteTask{Task: task, Verdict: v}
+	switch {
+	case t.a.Phase == events.Review && v == events.Pass:
+		c = boards.ApproveTask{Task: task}
+	case t.a.Phase == events.Review:
+		c = boards.RequestChanges{Task: task, Reason: "again"}
+	}
+	t.give(c, then)
+}
+
+func (t *tree) give(c boards.Command, then func()) {
+	if !t.agent {
+		return
+	}
+	t.insist(c, func(err error) {
+		if err == nil {
+			t.gaveVerdict = true
+			t.sign()
+		}
+		then()
+	})
+}
+
+// finish is the end of the agent's work.
+func (t *tree) finish() {
+	if !t.agent || t.stopping {
+		return
+	}
+	t.s.saw("run that " + string(t.will))
+	task := t.a.Run.Task
+	end := func(o events.Outcome) func() { return func() { t.agentEnds(boards.EndRun{Outcome: o}) } }
+	switch t.will {
+	case succeeds:
+		t.verdict(events.Pass, end(events.OutcomeCompleted))
+	case fails:
+		t.verdict(events.Fail, end(events.OutcomeCompleted))
+	case crashes:
+		end(events.OutcomeCrashed)()
+	case exitsSilently:
+		end(events.OutcomeNoVerdict)()
+	case verdictCrash:
+		t.verdict(events.Pass, end(events.OutcomeCrashed))
+	case verdictHang:
+		t.verdict(events.Pass, func() { t.hung = t.rng.IntN(2) == 0 })
+	case rateLimited:
+		t.agentEnds(boards.EndRun{Outcome: events.OutcomeRateLimited, RetryAfter: int64(t.rng.IntN(600_000))})
+	case authFails:
+		end(events.OutcomeAuthFailed)()
+	case overloaded:
+		end(events.OutcomeOverloaded)()
+	case blocks:
+		t.give(boards.BlockTask{Task: task, Kind: events.BlockKind(1 + t.rng.IntN(4)), Reason: "which?"}, end(events.OutcomeBlocked))
+	case asksReview:
+		if t.a.Phase == events.Review {
+			t.verdict(events.Fail, end(events.OutcomeChangesRequested))
+			return
+		}
+		t.give(boards.RequestReview{Task: task, Summary: "look"}, end(events.OutcomeReviewRequested))
+	case leavesBehind:
+		t.extra = 1 + t.rng.IntN(5)
+		t.verdict(events.Pass, end(events.OutcomeCompleted))
+	case superDies:
+		t.agent = false
+		t.supervisorEnds()
+	case superDiesAlone:
+		t.supervisorEnds()
+		t.after(time.Duration(t.rng.IntN(7200))*time.Second, "orphan", func() { t.agent = false; t.settle() })
+	case hangs, neverRenews: // for ever
+	case lies:
+		t.lie()
+		t.verdict(events.Pass, end(events.OutcomeCompleted))
+	case makesChildren:
+		_, _ = t.do(boards.CreateTasks{Tasks: []boards.NewTask{{Title: "child", Assignee: t.a.Agent, Parents: []boards.Parent{{Task: task}}}}})
+		t.verdict(events.Pass, end(events.OutcomeCompleted))
+	}
+}
+
+// lie speaks for runs that are not this one.
+func (t *tree) lie() {
+	forged := []boards.Principal{t.by(), t.by(), t.by()}
+	forged[0].Fence--
+	forged[1].Run.N++
+	forged[2].Run.Task++
+	forged = append(forged, t.s.former...)
+	for _, by := range forged {
+		c := boards.CompleteTask{Task: by.Run.Task}
+		if _, err := t.s.log.commit(t.s.mutant.sender(t.s, by), t.s.log.newID(), c); err == nil {
+			t.s.fail("%v: a verdict by %v with fence %d was taken", by.Run.Task, by.Run, by.Fence)
+		}
+	}
+	other := boards.CompleteTask{Task: t.a.Run.Task + 1}
+	if _, err := t.do(other); err == nil {
+		t.s.fail("%v gave a verdict for %v", t.a.Run, other.Task)
+	}
+}
+
+// agentEnds lets the agent exit; the supervisor empties the sandbox and reports.
+func (t *tree) agentEnds(report boards.EndRun) {
+	t.agent = t.s.mutant.reportsEarly && t.agent
+	t.empty(report)
+}
+
+// empty kills what is left until nothing is, then reports the end and exits.
+func (t *tree) empty(report boards.EndRun) {
+	if !t.super || t.hung {
+		return
+	}
+	if time.Now().Before(t.undead) && t.working() && !t.s.mutant.reportsEarly {
+		t.s.saw("process that does not die")
+		t.after(time.Duration(1000+t.rng.IntN(1000))*time.Millisecond, "empty", func() { t.empty(report) })
+		return
+	}
+	if !t.s.mutant.reportsEarly {
+		t.agent, t.extra = false, 0
+	}
+	report.Run, report.RanMS, report.Kept = t.a.Run, time.Since(t.since).Milliseconds(), true
+	t.s.former = append(t.s.former[max(0, len(t.s.former)-9):], t.by())
+	t.insist(report, func(error) {
+		t.after(time.Duration(t.rng.IntN(50))*time.Millisecond, "exit", func() {
+			t.agent, t.extra = false, 0
+			t.supervisorEnds()
+		})
+	})
+}
+
+// stopAgent is what a supervisor does that is told to stop: ask, wait, kill.
+func (t *tree) stopAgent() {
+	if t.stopping || !t.super || t.hung {
+		return
+	}
+	t.stopping = true
+	wait := time.Duration(t.rng.IntN(1000)) * time.Millisecond
+	if t.ignoresTerm {
+		t.s.saw("agent that ignores TERM")
+		wait = millis(t.a.Policy.StopGraceMS)
+	}
+	t.after(wait, "stopped", func() { t.empty(boards.EndRun{Outcome: events.OutcomeKilled}) })
+}
+
+func (t *tree) supervisorEnds() {
+	if t.super {
+		t.super = false
+		_ = t.slot.Close()
+		close(t.done)
+	}
+	t.settle()
+}
+
+// settle answers those who wait for the tree to be gone.
+func (t *tree) settle() {
+	if !t.gone() {
+		return
+	}
+	for _, w := range t.waiters {
+		w <- nil
+	}
+	t.waiters = nil
+}
+
+// die ends all processes at once.
+func (t *tree) die() {
+	t.agent, t.extra = false, 0
+	t.supervisorEnds()
+}
+
+// Look implements Starter.
+func (g *gateway) Look(ctx context.Context, r Ref) (Life, error) {
+	s := g.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	dead, dies := g.call()
+	if dead {
+		return 0, errDead
+	}
+	if dies {
+		defer g.die()
+	}
+	if s.faults && g.rng.IntN(100) == 0 {
+		s.saw("look that fails")
+		return 0, errors.New("/proc cannot be read")
+	}
+	if s.mutant.look != nil {
+		return s.mutant.look(ctx, s, s.trees[r.Run])
+	}
+	if t := s.trees[r.Run]; t != nil && !t.gone() {
+		return Living, nil
+	}
+	return Gone, nil
+}
+
+// Stop implements Starter.
+func (g *gateway) Stop(ctx context.Context, r Ref, grace time.Duration) error {
+	s := g.s
+	s.mu.Lock()
+	dead, dies := g.call()
+	t := s.trees[r.Run]
+	if dead || t == nil || t.gone() {
+		s.mu.Unlock()
+		return nil
+	}
+	s.saw("stop of processes")
+	w := make(chan error, 1)
+	t.waiters = append(t.waiters, w)
+	t.after(0, "nudge", t.stopAgent)
+	t.after(grace+10*time.Second, "kill", func() { t.kill(0) })
+	if dies {
+		g.die()
+	}
+	s.poke()
+	s.mu.Unlock()
+	select {
+	case err := <-w:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// kill kills the supervisor and what it has not killed.
+func (t *tree) kill(round int) {
+	if t.super && round == 0 {
+		t.s.saw("supervisor that had to be killed")
+		t.supervisorEnds()
+	}
+	if t.working() && !time.Now().Before(t.undead) {
+		t.agent, t.extra = false, 0
+	}
+	if t.settle(); t.gone() {
+		return
+	}
+	if round < 5 {
+		t.after(2*time.Second, "kill again", func() { t.kill(round + 1) })
+		return
+	}
+	t.s.saw("tree that will not die")
+	for _, w := range t.waiters {
+		w <- errors.New("processes survive being killed")
+	}
+	t.waiters = nil
+}
