@@ -146,11 +146,19 @@ func TestContextBounds(t *testing.T) {
 		with  func(*projections.Detail, string)
 	}{
 		{"body", maxBody, func(d *projections.Detail, s string) { d.Body = s }},
-		{"comment", maxComment, func(d *projections.Detail, s string) { d.Comments = []projections.CommentRow{{Seq: 1, Time: 1, Body: s}} }},
-		{"summary", maxField, func(d *projections.Detail, s string) { d.Inputs = []projections.Handoff{{Task: 2, Time: 1, Summary: s}} }},
+		{"comment", maxComment, func(d *projections.Detail, s string) {
+			d.Comments = []projections.CommentRow{{Seq: 1, Time: 1, Body: s}}
+		}},
+		{"summary", maxField, func(d *projections.Detail, s string) {
+			d.Inputs = []projections.Handoff{{Task: 2, Time: 1, Summary: s}}
+		}},
 		{"result", maxField, func(d *projections.Detail, s string) { d.Inputs = []projections.Handoff{{Task: 2, Time: 1, Result: s}} }},
-		{"metadata", maxField, func(d *projections.Detail, s string) { d.Inputs = []projections.Handoff{{Task: 2, Time: 1, Metadata: []byte(s)}} }},
-		{"evidence", maxField, func(d *projections.Detail, s string) { d.Runs = []projections.RunRow{{Outcome: events.OutcomeCrashed, Evidence: s}} }},
+		{"metadata", maxField, func(d *projections.Detail, s string) {
+			d.Inputs = []projections.Handoff{{Task: 2, Time: 1, Metadata: []byte(s)}}
+		}},
+		{"evidence", maxField, func(d *projections.Detail, s string) {
+			d.Runs = []projections.RunRow{{Outcome: events.OutcomeCrashed, Evidence: s}}
+		}},
 		{"answer", maxField, func(d *projections.Detail, s string) { d.Answer = &projections.CommentRow{Body: s} }},
 		{"findings", maxField, func(d *projections.Detail, s string) { d.Findings = &projections.CommentRow{Body: s} }},
 	} {

@@ -292,7 +292,7 @@ func policy(p *events.Policy) string {
 	}
 	notNegative := []int64{
 		int64(p.BoardCap), int64(p.AgentCap), int64(p.TenantCap), p.MaxRuntimeMS, p.KeepScratchMS, p.KeepLogMS, p.KeepOrphanMS,
-		p.Budget.Run, p.Budget.Task, p.Budget.BoardDay, p.Budget.AgentDay,
+		p.Budget.Run, p.Budget.Task, p.Budget.BoardDay, p.Budget.AgentDay, p.MaxBytes,
 	}
 	caps := append(append([]events.Cap{}, p.AgentCaps...), p.TenantCaps...)
 	for _, c := range caps {

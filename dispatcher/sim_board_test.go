@@ -281,5 +281,6 @@ func (g *gateway) Assignment(run events.RunID) (boards.Assignment, error) {
 		return boards.Assignment{}, fmt.Errorf("no open run %v", run)
 	}
 	p, _ := v.Policy()
+	p.TermMS = r.ExpiresMS // of the claim, whatever the policy says since
 	return boards.Assignment{Run: run, Fence: r.Fence, Agent: r.Agent, Role: r.Role, Tenant: r.Tenant, Phase: r.Phase, Policy: p}, nil
 }

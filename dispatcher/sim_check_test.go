@@ -176,7 +176,7 @@ func (j *judge) stopping(r *events.Record, p *events.RunStopping) {
 	const tolerance = time.Second
 	switch p.Outcome {
 	case events.OutcomeStalled:
-		if unheard+tolerance < millis(j.policy.TermMS) && silent+tolerance < millis(j.policy.SilenceMS) {
+		if unheard+tolerance < millis(t.a.Policy.TermMS) && silent+tolerance < millis(j.policy.SilenceMS) {
 			j.s.fail("%v is stopped as stalled %v after its last renewal", r.Run, unheard)
 		}
 		j.s.saw("run that was stopped as stalled")
@@ -343,9 +343,6 @@ func (j *judge) liveness() {
 			continue
 		}
 		over(j, j.ready, id, uint64(t.Attempts)<<32|uint64(s.slots.n), startWithin, "%v could start, and does not")
-		if r, refused := s.gate.d.facts.Load().Refused[id]; refused && (r.Until <= now || r.Since > now) {
-			s.saw("refusal that is over")
-		}
 	}
 	for _, o := range j.open {
 		if o.personal {
@@ -359,12 +356,15 @@ func (j *judge) liveness() {
 			continue
 		}
 		delete(j.ended, o.run)
-		kept := time.Since(t.renewed) < millis(j.policy.TermMS) && !o.stopping
+		kept := time.Since(t.renewed) < millis(t.a.Policy.TermMS) && !o.stopping
+		if o.verdict && min(time.Since(t.signed), time.Since(s.gate.since)) > millis(j.policy.SilenceMS) {
+			kept = false
+		}
 		if kept || time.Now().Before(t.undead.Add(time.Minute)) {
 			delete(j.still, o.run)
 			continue
 		}
-		over(j, j.still, o.run, o.fence, millis(j.policy.TermMS)+stopWithin, "%v is silent or to be stopped, and lives on")
+		over(j, j.still, o.run, o.fence, millis(t.a.Policy.TermMS)+stopWithin, "%v is silent or to be stopped, and lives on")
 	}
 }
 

@@ -36,6 +36,7 @@ type tree struct {
 	undead      time.Time // its processes cannot be killed before
 	renewed     time.Time // last renewal or sign
 	signed      time.Time // last sign that the board saw
+	lastSign    events.Time
 	gaveVerdict bool
 	waiters     []chan error // of Starter.Stop
 }
@@ -196,12 +197,16 @@ func (t *tree) begin() {
 		return
 	}
 	t.agent = true
+	t.hung = t.will == neverRenews && t.rng.IntN(2) == 0
 	t.s.judge.begins(t)
 	t.renewal()
 	if t.rng.IntN(2) == 0 && t.will != hangs {
 		t.beat()
 	}
 	work := time.Duration(1+t.rng.IntN(40)) * 30 * time.Second
+	if !t.s.faults {
+		work /= 20
+	}
 	if t.rng.IntN(12) == 0 {
 		work *= 8
 		t.s.saw("long run")
@@ -240,7 +245,18 @@ func (t *tree) beat() {
 	})
 }
 
-func (t *tree) sign() { t.renewed, t.signed = time.Now(), time.Now() }
+// sign notes a sign of life that the board has seen. While the wall clock has
+// been set back the time of the log stands still, and it sees none.
+func (t *tree) sign() {
+	r := t.s.log.view.Run(t.a.Run)
+	switch {
+	case r == nil:
+	case r.LastSign == t.lastSign:
+		t.s.saw("sign that the board did not see")
+	default:
+		t.lastSign, t.renewed, t.signed = r.LastSign, time.Now(), time.Now()
+	}
+}
 
 func (t *tree) by() boards.Principal {
 	return boards.Principal{Actor: events.Actor{Kind: events.Worker, Name: t.a.Agent}, Run: t.a.Run, Fence: t.a.Fence, Role: t.a.Role}
@@ -318,7 +334,14 @@ func (t *tree) finish() {
 	case verdictCrash:
 		t.verdict(events.Pass, end(events.OutcomeCrashed))
 	case verdictHang:
-		t.verdict(events.Pass, func() { t.hung = t.rng.IntN(2) == 0 })
+		t.verdict(events.Pass, func() {
+			switch t.rng.IntN(3) {
+			case 0:
+				t.hung = true
+			case 1:
+				t.after(millis(t.a.Policy.StopGraceMS), "linger", t.stopAgent)
+			} // else its supervisor renews for ever
+		})
 	case rateLimited:
 		t.agentEnds(boards.EndRun{Outcome: events.OutcomeRateLimited, RetryAfter: int64(t.rng.IntN(600_000))})
 	case authFails:
@@ -479,7 +502,11 @@ func (g *gateway) Stop(ctx context.Context, r Ref, grace time.Duration) error {
 	w := make(chan error, 1)
 	t.waiters = append(t.waiters, w)
 	t.after(0, "nudge", t.stopAgent)
-	t.after(grace+10*time.Second, "kill", func() { t.kill(0) })
+	t.after(grace+10*time.Second, "kill", func() {
+		if !g.dead {
+			t.kill(0)
+		}
+	})
 	if dies {
 		g.die()
 	}

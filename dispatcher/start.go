@@ -62,7 +62,7 @@ func (d *Dispatcher) startAll(ctx context.Context, now time.Time, p *plan) (int,
 
 // newFacts gathers what is known beyond the board, but for the agents.
 func (d *Dispatcher) newFacts(state SlotState, at events.Time) Facts {
-	maps.DeleteFunc(d.refused, func(_ events.TaskID, r Refusal) bool { return r.Until <= at })
+	maps.DeleteFunc(d.refused, func(_ events.TaskID, r Refusal) bool { return r.Until <= at || r.Since > at }) // over, or the clock was set back
 	f := Facts{
 		Dispatcher: Serving, Slots: state.Total, Free: state.Free,
 		Agents: map[string]Agent{}, Refused: maps.Clone(d.refused), Stuck: map[events.RunID]events.Time{},

@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -88,7 +89,7 @@ func (d *Dispatcher) watchRun(ctx context.Context, now time.Time, p *plan, j *jo
 	if w.stopping {
 		return nil // its goroutine reports
 	}
-	expires := heard.Add(millis(j.policy.TermMS))
+	expires := heard.Add(j.term())
 	expired := !now.Before(expires)
 	life := Living
 	if expired || !now.Before(w.lookAt) || j.Started == 0 {
@@ -105,7 +106,7 @@ func (d *Dispatcher) watchRun(ctx context.Context, now time.Time, p *plan, j *jo
 	case j.Started == 0 && !j.Stopping: // a supervisor without a start exits by itself
 		p.by(now.Add(soon))
 		return nil
-	case j.Stopping || j.Verdict != "" && expired:
+	case j.Stopping || j.Verdict != "" && (expired || silent(now, j, w)):
 		d.stopProcesses(ctx, now, p, j, w)
 		return nil
 	case j.Verdict != "":
@@ -118,16 +119,16 @@ func (d *Dispatcher) watchRun(ctx context.Context, now time.Time, p *plan, j *jo
 	return d.watchClock(ctx, now, p, j, w)
 }
 
+// term is how long the run may go without a renewal. It renews as its claim
+// says: a shorter policy since must not catch it out.
+func (j *job) term() time.Duration { return millis(cmp.Or(j.ExpiresMS, j.policy.TermMS)) }
+
 func (j *job) ref() Ref { return Ref{j.board, j.ID, j.RunStarted} }
 
 // watchPerson ends a person's claim when its term has passed: there is no
 // process to look at.
 func (d *Dispatcher) watchPerson(ctx context.Context, now time.Time, p *plan, j *job, heard time.Time) error {
-	term := j.ExpiresMS
-	if term <= 0 {
-		term = j.policy.PersonTermMS
-	}
-	if expires := heard.Add(millis(term)); now.Before(expires) {
+	if expires := heard.Add(j.term()); now.Before(expires) {
 		p.by(expires)
 		return nil
 	}
@@ -147,13 +148,20 @@ func (d *Dispatcher) watchClock(ctx context.Context, now time.Time, p *plan, j *
 		}
 		p.by(now.Add(left))
 	}
+	if silent(now, j, w) {
+		return d.stopRun(ctx, j, events.OutcomeStalled, "gave no sign for "+projections.Span(millis(j.policy.SilenceMS)))
+	}
 	if silence := millis(j.policy.SilenceMS); silence > 0 {
-		if !now.Before(w.signAt.Add(silence)) {
-			return d.stopRun(ctx, j, events.OutcomeStalled, "gave no sign for "+projections.Span(silence))
-		}
 		p.by(w.signAt.Add(silence))
 	}
 	return nil
+}
+
+// silent reports whether a run has given no sign for too long. After its
+// verdict a supervisor may renew for ever and never come to the end.
+func silent(now time.Time, j *job, w *watched) bool {
+	silence := millis(j.policy.SilenceMS)
+	return silence > 0 && !now.Before(w.signAt.Add(silence))
 }
 
 // stopRun decides that a run is to be stopped and tried again. The commit

@@ -33,6 +33,8 @@ type Policy struct {
 	KeepLogMS     int64  `json:"keep_log_ms"`
 	KeepOrphanMS  int64  `json:"keep_orphan_ms"` // artifacts that no event names
 
+	MaxBytes int64 `json:"max_bytes,omitzero"` // quota of the board's file; new work stops at 90 % of it
+
 	Deliver string `json:"deliver,omitzero"` // host folder that results of passed tasks are copied to; empty = none
 
 	Currency string `json:"currency"`

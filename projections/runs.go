@@ -1,6 +1,10 @@
 package projections
 
-import "github.com/hermesboard/hermes/events"
+import (
+	"cmp"
+
+	"github.com/hermesboard/hermes/events"
+)
 
 // Run is a run that has not ended: it counts against every cap and no other
 // run of its task may be claimed. A Run handed out by a [View] is part of it.
@@ -14,7 +18,7 @@ type Run struct {
 	Policy    uint64        // position of the policy it was claimed under
 	Token     events.Digest // zero = a person's claim
 	Claimed   events.Time
-	ExpiresMS int64 // a person's claim: its term
+	ExpiresMS int64 // its term as it was claimed: asked for by a person, else that of the policy of then
 	Continues events.RunID
 	Backend   string
 	Runtime   string
@@ -180,7 +184,7 @@ func (v *View) claimed(t *Task, r *events.Record, p events.RunClaimed) {
 	t.Run = &Run{
 		ID: r.Run, Agent: v.name(p.Agent), Role: p.Role, Tenant: t.Tenant, Phase: t.Phase,
 		Fence: r.Seq, Policy: p.Policy, Token: p.Token,
-		Claimed: r.Time, ExpiresMS: p.ExpiresMS, Continues: p.Continues,
+		Claimed: r.Time, ExpiresMS: cmp.Or(p.ExpiresMS, v.policy.TermMS), Continues: p.Continues,
 		Backend: v.name(p.Backend), Runtime: v.name(p.Runtime), Model: v.name(p.Model),
 		Folder: t.Folder(), LastSign: r.Time,
 	}

@@ -48,7 +48,7 @@ type lineConn struct {
 	out     io.Writer
 
 	mu    sync.Mutex
-	calls map[jsonrpc.ID]bool // guarded by mu: calls of tools that have no answer yet
+	calls map[jsonrpc.ID]bool // guarded by mu: those that have no answer yet
 	idle  chan struct{}       // guarded by mu: closed once there are none, nil = nobody waits
 }
 
@@ -160,7 +160,7 @@ func (c *lineConn) write(b []byte) error {
 }
 
 func (c *lineConn) begin(msg jsonrpc.Message) {
-	if req, ok := msg.(*jsonrpc.Request); ok && req.IsCall() && req.Method == "tools/call" {
+	if req, ok := msg.(*jsonrpc.Request); ok && req.IsCall() && req.Method != "subscriptions/listen" { // which is never answered
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.calls[req.ID] = true
@@ -181,7 +181,7 @@ func (c *lineConn) end(msg jsonrpc.Message) {
 	}
 }
 
-// settle waits until the calls of tools under way are answered. The SDK cuts
+// settle waits until the calls under way are answered. The SDK cuts
 // them off at the end of the input; whoever sends a verdict and closes its end
 // wants it given all the same. Every call is bounded.
 func (c *lineConn) settle() {

@@ -47,6 +47,7 @@ func (s *Server) server(ctx context.Context) *sdk.Server {
 		Instructions: instructions(self),
 		Capabilities: &sdk.ServerCapabilities{Tools: &sdk.ToolCapabilities{}},
 		Logger:       slog.New(slog.DiscardHandler),
+		SetCacheable: func(_ context.Context, _ sdk.Request, c *sdk.Cacheable) { c.CacheScope = "private" }, // the tools are this run's
 	})
 	for _, t := range tools {
 		if t.offered(self) {

@@ -84,7 +84,8 @@ func (p *Process) assign(dir string, slot *os.File) error {
 
 // spawn starts a supervisor that does not know its run yet.
 func (s *Starter) spawn() (*Process, error) {
-	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	// Messages keep their bounds: the one byte never comes with the name of the run.
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "runner" {
 		if err := play(); err != nil {
-			fmt.Fprintln(os.Stderr, "runner:", err)
+			os.WriteFile(filepath.Join(os.Getenv("HERMES_HOME"), "trouble"), []byte(err.Error()), 0o600)
 			os.Exit(1)
 		}
 		os.Exit(0)
@@ -84,6 +84,7 @@ func play() error {
 		return err
 	}
 	if n, _ := conn.Read(buf[:1]); n != 1 {
+
 		return say("aborted", "")
 	}
 	child := exec.Command(os.Args[0], "child")
@@ -136,18 +137,20 @@ var board = events.BoardID{9}
 
 func assignment(n uint32) boards.Assignment {
 	// Not a run of a test that goes on at the same time: marks are for the whole host.
-	return boards.Assignment{Board: events.BoardID{9, byte(os.Getpid()), byte(os.Getpid() >> 8)}, Slug: "acme", Run: events.RunID{Task: 5, N: n}, Fence: 3, Agent: "coder"}
+	return boards.Assignment{Board: events.BoardID{9, byte(os.Getpid()), byte(os.Getpid() >> 8)}, Slug: "acme", Run: events.RunID{Task: 5, N: n}, Fence: 3, Agent: "coder", Role: events.RoleWorker, Phase: events.Ready}
 }
 
 func (s *Starter) said(t *testing.T, run events.RunID, what string) string {
 	t.Helper()
 	file := filepath.Join(supervise.RunDir(s.BoardDir, run), what)
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); <-time.After(2 * time.Millisecond) { // another process writes it
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); <-time.After(2 * time.Millisecond) { // another process writes it
 		if b, err := os.ReadFile(file); err == nil {
 			return string(b)
 		}
 	}
-	t.Fatalf("%s: the supervisor has not said %q", run, what)
+	left, _ := filepath.Glob(filepath.Join(supervise.RunDir(s.BoardDir, run), "*"))
+	trouble, _ := os.ReadFile(filepath.Join(s.Home, "trouble"))
+	t.Fatalf("%s: the supervisor has not said %q; it has %v, %s", run, what, left, trouble)
 	return ""
 }
 
@@ -155,7 +158,7 @@ func awaitEnd(t *testing.T, p *Process) {
 	t.Helper()
 	select {
 	case <-p.Done():
-	case <-time.After(20 * time.Second):
+	case <-time.After(10 * time.Second):
 		t.Fatal("the supervisor does not end")
 	}
 }
@@ -567,4 +570,21 @@ func TestManyStarts(t *testing.T) {
 	if len(slices.Compact(pids)) != 12 {
 		t.Errorf("got pids %v, want one supervisor each", pids)
 	}
+}
+
+// TestReleaseAtOnce: the byte is sent before the supervisor has read which run
+// it serves.
+func TestReleaseAtOnce(t *testing.T) {
+	s := newStarter(t, "")
+	a := assignment(20)
+	p, err := s.Start(t.Context(), a, "x", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Release(); err != nil {
+		t.Fatal(err)
+	}
+	s.said(t, a.Run, "released")
+	Nudge(p.Process())
+	awaitEnd(t, p)
 }

@@ -162,7 +162,9 @@ func prepareIn(t *testing.T, home string, attempt uint32, script string, args ..
 			Board: board, Slug: "acme", Run: run, Fence: 12, Agent: "coder", Role: events.RoleWorker, Tenant: "north", Phase: events.Ready, Backend: "local",
 			Policy: events.Policy{TermMS: 900_000, StopGraceMS: 300},
 		},
-		Agent: agents.Agent{Name: "coder", Runtime: agents.Runtime{Kind: "command", Command: append([]string{self, "agent", script}, args...)}},
+		Agent: agents.Agent{Name: "coder", Runtime: agents.Runtime{Kind: "command", Command: append([]string{self, "agent", script}, args...)},
+			// Under the race detector a program sleeps a second before it ends.
+			Terminal: agents.Terminal{Set: map[string]string{"GORACE": "atexit_sleep_ms=0"}}},
 		Token: "token-in-plain-text", Env: []string{"PAPER=a4"}, Home: home, BoardDir: filepath.Join(home, "boards", "acme"), SocketDir: filepath.Join(home, "run", "w-1"),
 		Program: self, Mark: "m" + strings.ReplaceAll(filepath.Base(home), "-", "") + "x",
 	}

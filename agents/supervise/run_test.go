@@ -27,6 +27,8 @@ import (
 	"github.com/hermesboard/hermes/boards/api"
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/projections"
+	"github.com/hermesboard/hermes/sandbox"
+	"github.com/hermesboard/hermes/sandbox/bwrapbox"
 )
 
 func TestEndings(t *testing.T) {
@@ -597,3 +599,41 @@ func TestStartIsFast(t *testing.T) {
 }
 
 var _ worker.Store = (*agentstest.Store)(nil)
+
+// TestBubblewrap runs an agent in an isolating sandbox.
+func TestBubblewrap(t *testing.T) {
+	box := bwrapbox.New(nil)
+	if report := box.Probe(t.Context()); !report.Available {
+		t.Skipf("bubblewrap does not work here: %s", report.Reason)
+	}
+	start := func(script string) *trial {
+		tr := prepare(t, script)
+		boxes, err := sandbox.NewRegistry(box)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr.deps.Sandboxes, tr.spec.Assignment.Backend = boxes, box.Name()
+		tr.spec.Agent.Runtime.Command = []string{"{hermes}", "agent", script}
+		return tr
+	}
+	tr := start("files")
+	if end := tr.run(t); end.Exit == nil || *end.Exit != 0 {
+		t.Errorf("got %+v", end)
+	}
+	if n := len(agentstest.Find[boards.CompleteTask](tr.door)); n != 1 {
+		t.Errorf("got %d verdicts, want 1", n)
+	}
+	if _, err := os.Stat(filepath.Join(tr.spec.Dir(), "workspace", "mine")); err != nil {
+		t.Error(err)
+	}
+	tr = start("tell")
+	tr.run(t)
+	if got := tr.log(t); strings.Contains(got, "token") || !strings.Contains(got, "HERMES_WORKSPACE=/ws\n") || !strings.Contains(got, "HERMES_WORKER_SOCKET=/run/hermes/sock/sock\n") {
+		t.Errorf("got %s", got)
+	}
+	tr = start("silent")
+	tr.spec.Agent.Runtime.Command = []string{"no-such-program"}
+	if end := tr.run(t); end.Outcome != events.OutcomeSandboxFailed && end.Outcome != events.OutcomeSpawnFailed || end.Exit != nil {
+		t.Errorf("got %+v for a program that is not there", end)
+	}
+}

@@ -46,7 +46,9 @@ func (s *Server) put(ctx context.Context, w http.ResponseWriter, r *http.Request
 	}
 	body := &fileBody{r: http.MaxBytesReader(w, r.Body, room+1), rc: http.NewResponseController(w)}
 	a, err := s.Store.Put(ctx, body, room)
-	body.rc.SetReadDeadline(time.Time{})
+	if body.err == nil { // otherwise the rest is not waited for either
+		body.rc.SetReadDeadline(time.Time{})
+	}
 	switch {
 	case body.n > room:
 		return nil, tooLarge

@@ -24,12 +24,15 @@ import (
 // How long the peer may take, and how many of its calls are looked at at once.
 const (
 	headerTime = 10 * time.Second
-	bodyTime   = 30 * time.Second // for a message, or between two pieces of a file
 	answerTime = time.Minute
 	idleTime   = 5 * time.Minute
 	closeTime  = 2 * time.Second // for calls under way when the server ends
 	maxConns   = 64
 )
+
+// bodyTime is how long the peer may take for a message, or between two pieces
+// of a file.
+var bodyTime = 30 * time.Second
 
 // Store keeps files by content.
 type Store interface {
@@ -141,6 +144,8 @@ func (s *Server) serve(base context.Context, tools map[string]tool, w http.Respo
 			s.fail(w, fmt.Errorf("%s: panic: %v", r.URL.Path, p))
 		}
 	}()
+	// Also what is refused at once has a body to be taken off the connection.
+	http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
 	name, ok := strings.CutPrefix(r.URL.Path, "/v1/")
 	t, known := tools[name]
 	if !ok || !known || r.Method != http.MethodPost {
@@ -181,7 +186,9 @@ func message(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	rc := http.NewResponseController(w)
 	rc.SetReadDeadline(time.Now().Add(bodyTime))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxRequestBytes))
-	rc.SetReadDeadline(time.Time{})
+	if err == nil { // otherwise the rest is not waited for either
+		rc.SetReadDeadline(time.Time{})
+	}
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):

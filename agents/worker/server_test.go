@@ -696,3 +696,37 @@ func TestClientErrors(t *testing.T) {
 type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, errors.New("disk on fire") }
+
+// TestSlowBodies: a peer that goes silent in the middle is cut off; one that
+// is slow but goes on is not.
+func TestSlowBodies(t *testing.T) {
+	t.Cleanup(worker.SetBodyTime(150 * time.Millisecond)) // after the server has ended
+	s := serve(t)
+	for _, request := range []string{
+		"POST /v1/comment HTTP/1.1\r\nHost: w\r\nContent-Length: 100\r\n\r\n{",
+		"POST /v1/put?name=a HTTP/1.1\r\nHost: w\r\nContent-Length: 100\r\n\r\nhalf",
+		"POST /v1/cut%20off HTTP/1.1\r\nHost: w\r\nContent-Length: 100\r\n\r\nhalf",
+	} {
+		c, err := net.Dial("unix", s.socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		io.WriteString(c, request)
+		c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if b, err := io.ReadAll(c); err != nil || !strings.Contains(string(b), "cut off") {
+			t.Errorf("got %q, %v, want it cut off", b, err)
+		}
+	}
+	r, w := io.Pipe()
+	go func() {
+		for range 6 {
+			<-time.After(50 * time.Millisecond)
+			io.WriteString(w, "x")
+		}
+		w.Close()
+	}()
+	if a, err := s.client.Put(t.Context(), "slow", r); err != nil || a.Size != 6 {
+		t.Errorf("got %+v, %v, want the slow file stored", a, err)
+	}
+}

@@ -102,6 +102,7 @@ func (w *writer) adopt(f *folded) {
 	o.mu.Lock()
 	o.view, o.head = f.view, f.head
 	o.mu.Unlock()
+	o.limit()
 	o.seq.Store(f.head.Seq)
 	o.frozen.Store(false)
 	o.wakes.ring()

@@ -93,7 +93,14 @@ func newOwner(s store, opts Options) (*Owner, error) {
 		o: o, rules: f.rules, head: f.head, stamp: newStamper(f.last),
 		recent: newRecent(f.head.Seq), same: make(map[events.CommandID]*outcome),
 	}
+	o.limit()
 	return o, nil
+}
+
+// limit gives the log the quota of the policy in force.
+func (o *Owner) limit() {
+	policy, _ := o.view.Policy()
+	o.store.SetQuota(policy.MaxBytes)
 }
 
 // Run carries out commands, signs the head and saves snapshots, until ctx ends

@@ -138,6 +138,8 @@ func (s *testStore) SaveSnapshot(name string, version int, _ events.Head, body [
 	return nil
 }
 
+func (s *testStore) SetQuota(int64) {}
+
 func (s *testStore) Usage() (boltlog.Usage, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

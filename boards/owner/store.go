@@ -23,6 +23,7 @@ type store interface {
 	LoadSnapshot(name string, version int) ([]byte, bool)
 	SaveSnapshot(name string, version int, head events.Head, body []byte) error
 	Usage() (boltlog.Usage, error)
+	SetQuota(maxBytes int64) // of the open log
 	MakeBallast() error
 	DropBallast() (bool, error)
 	Release() error
@@ -51,6 +52,8 @@ func (h held) LoadSnapshot(name string, version int) ([]byte, bool) {
 func (h held) SaveSnapshot(name string, version int, head events.Head, body []byte) error {
 	return h.Snapshots().Save(name, version, head, body)
 }
+
+func (h held) SetQuota(maxBytes int64) { h.Held.Log().SetQuota(maxBytes) }
 
 func (h held) Usage() (boltlog.Usage, error) { return h.Held.Log().Usage() }
 

@@ -29,11 +29,13 @@ type writer struct {
 	head   events.Head   // committed
 	stamp  *stamper
 	recent recent
-	last   int        // commands in the last batch
 	rest   []*pending // taken from the queue, to be decided next
-	same   map[events.CommandID]*outcome
-	stale  bool // rules may not be what the log says
-	fails  int  // refused appends in a row
+	// expected is how many commands the next batch may have: those that wait
+	// already, and one of each sender about to be answered.
+	expected int
+	same     map[events.CommandID]*outcome
+	stale    bool // rules may not be what the log says
+	fails    int  // refused appends in a row
 }
 
 // outcome is what became of a command, to be told once the batch is durable.
@@ -78,9 +80,8 @@ func (w *writer) run(ctx context.Context) error {
 type linger struct{ start, came time.Time }
 
 // next returns the next command of a batch that has so many, or nil if the
-// batch is to be closed. While it has fewer than the last one had, the writer
-// yields: their senders have just been answered and are about to send again.
-// It gives up once none has come for a while.
+// batch is to be closed. While fewer have come than can be expected the writer
+// yields, and gives up once none has come for a while.
 func (w *writer) next(have int, l *linger) *pending {
 	if len(w.rest) > 0 {
 		p := w.rest[0]
@@ -94,7 +95,7 @@ func (w *writer) next(have int, l *linger) *pending {
 			return p
 		default:
 		}
-		if have >= w.last {
+		if have >= w.expected {
 			return nil
 		}
 		now := time.Now()
@@ -147,6 +148,7 @@ func (w *writer) append(ctx context.Context, outcomes []*outcome) error {
 			return w.freeze(ctx, err, errors.Is(err, events.ErrUnknownCommit), w.waiting(outcomes))
 		}
 	}
+	w.expected = len(outcomes) + len(w.rest) + len(w.o.queue)
 	for _, out := range outcomes {
 		out.tell()
 	}
@@ -172,8 +174,7 @@ func (w *writer) waiting(outcomes []*outcome) []*pending {
 // before it will have made. An error is the log's.
 func (w *writer) gather(ctx context.Context) ([]*outcome, error) {
 	clear(w.same)
-	outcomes := make([]*outcome, 0, w.last)
-	defer func() { w.last = len(outcomes) }()
+	outcomes := make([]*outcome, 0, w.expected)
 	var l linger
 	for size := 0; !w.stale && size <= maxBatchBytes && len(outcomes) < maxBatch; {
 		p := w.next(len(outcomes), &l)
@@ -246,10 +247,12 @@ func (w *writer) rule(p *pending) (records []events.Record, encoded []events.Enc
 // publish shows a committed batch to everybody but the senders.
 func (w *writer) publish(head events.Head, outcomes []*outcome) {
 	w.head = head
-	o := w.o
+	o, changed := w.o, false
 	o.mu.Lock()
 	for _, out := range outcomes {
 		for i := range out.records {
+			_, policy := out.records[i].Data.(events.PolicyChanged)
+			changed = changed || policy
 			o.ended.note(o.view, &out.records[i])
 			o.view.Apply(&out.records[i])
 		}
@@ -257,6 +260,9 @@ func (w *writer) publish(head events.Head, outcomes []*outcome) {
 	o.head = head
 	o.mu.Unlock()
 	o.seq.Store(head.Seq)
+	if changed {
+		o.limit()
+	}
 	for _, out := range outcomes {
 		if n := len(out.records); n > 0 {
 			w.recent.add(out.p.id, events.CommandEntry{First: out.records[0].Seq, Count: n, Check: out.p.check})

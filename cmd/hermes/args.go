@@ -7,8 +7,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
-
-	"github.com/hermesboard/hermes/events"
 )
 
 // invocation is an argument list sorted out: which command is meant, its flags
@@ -92,15 +90,6 @@ func arrange(app *cli.App, argv []string) (invocation, error) {
 // severalIDs is the flag that takes every id that follows it, as the Python
 // system's does: --ids t7 t8.
 const severalIDs = "ids"
-
-func isTask(s string) bool {
-	_, id, ok := strings.Cut(s, "/")
-	if !ok {
-		id = s
-	}
-	_, err := events.ParseTaskID(id)
-	return err == nil
-}
 
 // spell writes a flag the way cli v2 wants it and says in plain words if its
 // value is of the wrong kind.

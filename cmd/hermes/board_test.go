@@ -15,14 +15,14 @@ import (
 	"github.com/hermesboard/hermes/events"
 )
 
-// person is somebody at a terminal, with a home of her own.
-type person struct {
+// visitor is somebody at a terminal, with a home of her own.
+type visitor struct {
 	t    *testing.T
 	home string
 }
 
 // types runs one command line in this process; input is what she answers.
-func (p person) types(input string, args ...string) (out, words string, code int) {
+func (p visitor) types(input string, args ...string) (out, words string, code int) {
 	p.t.Helper()
 	var stdout, stderr bytes.Buffer
 	getenv := func(name string) string {
@@ -34,7 +34,7 @@ func (p person) types(input string, args ...string) (out, words string, code int
 }
 
 func TestDeleteWantsTheNameTyped(t *testing.T) {
-	p := person{t, t.TempDir()}
+	p := visitor{t, t.TempDir()}
 	if _, words, code := p.types("", "board", "create", "acme"); code != exitOK {
 		t.Fatalf("create: exit %d: %s", code, words)
 	}
@@ -53,7 +53,7 @@ func TestDeleteWantsTheNameTyped(t *testing.T) {
 }
 
 func TestStopAsks(t *testing.T) {
-	p := person{t, t.TempDir()}
+	p := visitor{t, t.TempDir()}
 	if _, words, code := p.types("no\n", "stop", "--all"); code != exitRefused {
 		t.Errorf("answer no: got exit %d and %q, want a refusal", code, words)
 	}
@@ -87,7 +87,7 @@ func TestChildDied(t *testing.T) {
 }
 
 func TestVerifyChildIsHidden(t *testing.T) {
-	p := person{t, t.TempDir()}
+	p := visitor{t, t.TempDir()}
 	out, _, _ := p.types("", "--help")
 	if strings.Contains(out, verifyChildName) {
 		t.Errorf("the help names %s", verifyChildName)

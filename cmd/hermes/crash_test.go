@@ -329,11 +329,7 @@ func (p *place) settle(gs ...*running) {
 		g.signal(syscall.SIGTERM)
 		g.ends(stopWithin)
 	}
-	ended := time.Now()
-	eventually(p.t, "no orphans", func() bool { return len(p.processes()) == 0 })
-	if took := time.Since(ended); took > 5*time.Second {
-		p.t.Errorf("processes outlived their runs by %s", took)
-	}
+	p.nothingLeft()
 }
 
 // judge checks the board against the ledger.

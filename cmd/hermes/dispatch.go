@@ -11,7 +11,9 @@ import (
 
 	"github.com/hermesboard/hermes/agents"
 	"github.com/hermesboard/hermes/agents/start"
+	"github.com/hermesboard/hermes/agents/supervise"
 	"github.com/hermesboard/hermes/boards"
+	"github.com/hermesboard/hermes/boards/api"
 	"github.com/hermesboard/hermes/boards/owner"
 	"github.com/hermesboard/hermes/boards/registry"
 	"github.com/hermesboard/hermes/dispatcher"
@@ -80,52 +82,23 @@ func newRoster(profile, backend string) (*roster, error) {
 	return &roster{agents: &start.Roster{Profile: profile, Default: backend, Sandboxes: boxes}}, nil
 }
 
-// starter makes package start's supervisors the dispatcher's, and sees to it
-// that an idle one is ready for the next start.
+// starter makes package start's supervisors the dispatcher's.
 type starter struct {
 	*start.Starter
-	refills sync.WaitGroup
+	door func(token string) (api.Door, error) // to the board, as one of its runs
 }
 
 func (s *starter) Start(ctx context.Context, a boards.Assignment, token string, slot *os.File) (dispatcher.Supervisor, error) {
 	p, err := s.Starter.Start(ctx, a, token, slot)
 	if err != nil {
-		s.refill()
 		return nil, err
 	}
-	return supervisor{p, s}, nil
-}
-
-// refill makes the next idle supervisor in the background. Close waits for it.
-func (s *starter) refill() { s.refills.Go(s.Prepare) }
-
-// Close ends the idle supervisor; those of runs go on.
-func (s *starter) Close() {
-	s.Starter.Close()
-	s.refills.Wait()
-}
-
-// supervisor gives the processor to the agent it releases before the next
-// idle supervisor asks for it.
-type supervisor struct {
-	*process
-	s *starter
-}
-
-type process = start.Process
-
-func (p supervisor) Release() error {
-	defer p.s.refill()
-	return p.process.Release()
-}
-
-func (p supervisor) Abort() {
-	defer p.s.refill()
-	p.process.Abort()
+	return p, nil
 }
 
 // Look says what is left of a run. Processes that outlive their supervisor have
-// nobody to watch over them: they are ended here.
+// nobody to watch over them: they are ended here. A verdict that the
+// supervisor could not deliver any more counts all the same.
 func (s *starter) Look(ctx context.Context, r dispatcher.Ref) (dispatcher.Life, error) {
 	for wait := time.Millisecond; ; wait *= 2 {
 		alive, err := start.Alive(r.Board, r.Run, r.Started)
@@ -133,7 +106,7 @@ func (s *starter) Look(ctx context.Context, r dispatcher.Ref) (dispatcher.Life, 
 		case err != nil:
 			return dispatcher.Living, err
 		case !alive:
-			return dispatcher.Gone, nil
+			return dispatcher.Gone, s.deliver(ctx, r)
 		case r.Started.PID == 0 || start.Same(r.Started) || wait > 200*time.Millisecond:
 			return dispatcher.Living, nil
 		}
@@ -142,6 +115,24 @@ func (s *starter) Look(ctx context.Context, r dispatcher.Ref) (dispatcher.Life, 
 		}
 		pause(ctx, wait)
 	}
+}
+
+// deliver sends what a run that is gone has left to be sent.
+func (s *starter) deliver(ctx context.Context, r dispatcher.Ref) error {
+	dir := supervise.RunDir(s.BoardDir, r.Run)
+	spec, err := supervise.ReadSpec(dir)
+	if err != nil {
+		return nil // it was never handed to a supervisor
+	}
+	door, err := s.door(spec.Token)
+	if err != nil {
+		return nil // its credential is void: nothing it says counts
+	}
+	defer door.Close()
+	if err := supervise.Deliver(ctx, dir, door); err != nil {
+		return fmt.Errorf("deliver the verdict of %s: %w", r.Run, err)
+	}
+	return nil
 }
 
 // killMarked kills the processes that carry a mark. Each is held on to and

@@ -271,3 +271,21 @@ func TestRetryAcrossOwners(t *testing.T) {
 	g.signal(syscall.SIGTERM)
 	g.ends(2 * time.Second)
 }
+
+// A verdict given while the owner hangs waits, and counts.
+func TestVerdictWhileTheOwnerHangs(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, map[string]string{"brief": `sleep 0.3; exec $HERMES_BIN worker complete ok`}, nil)
+	g := p.gateway()
+	task := p.create("brief")
+	agent := p.agentOf(task)
+	g.signal(syscall.SIGSTOP)
+	pauseFor(2 * time.Second) // it calls meanwhile
+	if !agent.alive() {
+		t.Error("the agent gave up on an owner that hung for two seconds")
+	}
+	g.signal(syscall.SIGCONT)
+	p.endsAs(task, "completed")
+	g.signal(syscall.SIGTERM)
+	g.ends(2 * time.Second)
+}

@@ -54,7 +54,7 @@ func runGateway(ctx context.Context, x *call) error {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, stopRuns)
 	defer signal.Stop(signals)
-	signal.Ignore(syscall.SIGXFSZ) // a limit on the size of files is an error of the write
+	deafen(syscall.SIGPIPE, syscall.SIGXFSZ) // both are errors of the write as well
 
 	home, err := x.home()
 	if err != nil {
@@ -88,6 +88,10 @@ func runGateway(ctx context.Context, x *call) error {
 	g := &gateway{host: h, only: x.list("only"), log: log, kept: make(map[string]bool), services: make(map[string]*service)}
 	return g.run(ctx, signals)
 }
+
+// deafen makes signals do nothing to this process. They are not ignored, which
+// the programs it starts would inherit.
+func deafen(sigs ...os.Signal) { signal.Notify(make(chan os.Signal, 1), sigs...) }
 
 // run holds boards until a signal ends it.
 func (g *gateway) run(ctx context.Context, signals <-chan os.Signal) error {

@@ -145,22 +145,23 @@ func stopGateway(ctx context.Context, x *call) error {
 	case x.flag("detach"):
 		sig, how = syscall.SIGTERM, "ends, its runs go on"
 	}
-	// Those that wait go first, or they would take over what the others let go.
-	slices.Reverse(running)
+	// All are told before any is waited for, or one would take over what another lets go.
 	for _, g := range running {
-		if err := endGateway(ctx, x, home, g.PID, sig, how); err != nil {
+		if err := syscall.Kill(g.PID, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("signal gateway %d: %w", g.PID, err)
+		}
+		x.say("gateway %d %s", g.PID, how)
+	}
+	for _, g := range running {
+		if err := awaitGateway(ctx, x, home, g.PID); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// endGateway signals a gateway and waits until it has ended.
-func endGateway(ctx context.Context, x *call, home *registry.Home, pid int, sig syscall.Signal, how string) error {
-	if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("signal gateway %d: %w", pid, err)
-	}
-	x.say("gateway %d %s", pid, how)
+// awaitGateway waits until a gateway has ended.
+func awaitGateway(ctx context.Context, x *call, home *registry.Home, pid int) error {
 	tick := time.NewTicker(2 * startLook)
 	defer tick.Stop()
 	for gatewayAlive(home, pid) {
@@ -189,7 +190,10 @@ func restartGateway(ctx context.Context, x *call) error {
 		return x.launchGateway(ctx, home, x.enlisted(), false)
 	}
 	for _, g := range running {
-		if err := endGateway(ctx, x, home, g.PID, syscall.SIGTERM, "ends, its runs go on"); err != nil {
+		if err := syscall.Kill(g.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("signal gateway %d: %w", g.PID, err)
+		}
+		if err := awaitGateway(ctx, x, home, g.PID); err != nil {
 			return err
 		}
 		if only := x.list("only"); len(only) > 0 {

@@ -82,7 +82,8 @@ func enlist(home *registry.Home, me gatewayInfo, standby bool) (*enlistment, err
 	if err != nil {
 		return nil, err
 	}
-	if _, err := f.WriteAt(b, 0); err != nil {
+	// On a full disk the entry stays empty: its name and its lock say enough.
+	if _, err := f.WriteAt(b, 0); err != nil && !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
 		return nil, errors.Join(err, os.Remove(f.Name()), f.Close())
 	}
 	return &enlistment{f}, nil
@@ -124,18 +125,18 @@ func gateways(home *registry.Home, tidy bool) ([]gatewayInfo, error) {
 	}
 	var out []gatewayInfo
 	for _, e := range entries {
-		if _, err := strconv.Atoi(e.Name()); err != nil {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
 			continue
 		}
-		path := filepath.Join(gatewaysDir(home), e.Name())
-		info, alive, err := readGateway(path)
+		info, alive, err := readGateway(home, pid)
 		if err != nil {
 			return nil, err
 		}
-		if alive && info.PID != 0 {
+		if alive {
 			out = append(out, info)
-		} else if !alive && tidy {
-			os.Remove(path)
+		} else if tidy {
+			os.Remove(filepath.Join(gatewaysDir(home), e.Name()))
 		}
 	}
 	slices.SortFunc(out, func(a, b gatewayInfo) int { return cmp.Or(cmp.Compare(a.Since, b.Since), cmp.Compare(a.PID, b.PID)) })
@@ -144,8 +145,8 @@ func gateways(home *registry.Home, tidy bool) ([]gatewayInfo, error) {
 
 // readGateway reads an entry; it is that of a live gateway if it is locked and
 // its process exists.
-func readGateway(path string) (info gatewayInfo, alive bool, err error) {
-	f, err := os.Open(path)
+func readGateway(home *registry.Home, pid int) (info gatewayInfo, alive bool, err error) {
+	f, err := os.Open(filepath.Join(gatewaysDir(home), strconv.Itoa(pid)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return info, false, nil
 	} else if err != nil {
@@ -156,14 +157,15 @@ func readGateway(path string) (info gatewayInfo, alive bool, err error) {
 		return info, false, nil
 	}
 	if err := json.UnmarshalRead(f, &info); err != nil {
-		return gatewayInfo{}, true, nil // it is just being written
+		info = gatewayInfo{Profile: "default"} // just being written, or the disk is full
 	}
+	info.PID = pid
 	// A child that a killed gateway was just starting has the lock a moment longer.
-	return info, !errors.Is(syscall.Kill(info.PID, 0), syscall.ESRCH), nil
+	return info, !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH), nil
 }
 
 // gatewayAlive reports whether the gateway of that pid is on the list.
 func gatewayAlive(home *registry.Home, pid int) bool {
-	info, alive, err := readGateway(filepath.Join(gatewaysDir(home), strconv.Itoa(pid)))
-	return err == nil && alive && info.PID == pid
+	_, alive, err := readGateway(home, pid)
+	return err == nil && alive
 }

@@ -181,6 +181,16 @@ func (p *place) endAll() {
 	p.t.Errorf("processes survive: %v", p.processes())
 }
 
+// nothingLeft waits for the last processes to end, at most five seconds.
+func (p *place) nothingLeft() {
+	p.t.Helper()
+	start := time.Now()
+	eventually(p.t, "nothing is left running", func() bool { return len(p.processes()) == 0 })
+	if took := time.Since(start); took > 5*time.Second {
+		p.t.Errorf("processes outlived their runs by %s", took)
+	}
+}
+
 // pauseFor lets other processes go on; there is no channel to them.
 func pauseFor(d time.Duration) { <-time.After(d) }
 
@@ -403,9 +413,8 @@ func TestTermLeavesRunsToThemselves(t *testing.T) {
 		t.Errorf("got %d supervisors after the gateway's end, want the one of the run: %v", len(left), left)
 	}
 	p.endsAs(task, "completed") // with no owner alive
-	if p.must("board", "verify", "acme"); len(p.processes()) > 0 {
-		eventually(t, "nothing is left", func() bool { return len(p.processes()) == 0 })
-	}
+	p.must("board", "verify", "acme")
+	p.nothingLeft()
 }
 
 func TestTermAndTheNextGateway(t *testing.T) {
@@ -440,9 +449,7 @@ func TestInterruptWaitsForRuns(t *testing.T) {
 	if d := p.show(second); d.Status != events.Ready || len(d.Runs) != 0 {
 		t.Errorf("the task made while it drained is %v with %d runs, want ready with none", d.Status, len(d.Runs))
 	}
-	if left := p.processes(); len(left) > 0 {
-		t.Errorf("left running: %v", left)
-	}
+	p.nothingLeft()
 }
 
 func TestSecondInterruptStopsRuns(t *testing.T) {
@@ -466,9 +473,7 @@ func TestSecondInterruptStopsRuns(t *testing.T) {
 	if d := p.show(polite); d.Status != events.Done {
 		t.Errorf("the verdict given in the grace does not count: %v %q", d.Status, p.outcomes(polite))
 	}
-	if left := p.processes(); len(left) > 0 {
-		t.Errorf("left running: %v", left)
-	}
+	p.nothingLeft()
 	p.agent("long", "/bin/sh", "-c", agentScripts["quick"])
 	p.gateway()
 	p.endsAs(long, "released", "completed")
@@ -489,9 +494,7 @@ func TestStopNow(t *testing.T) {
 	if got := p.outcomes(task); !slices.Equal(got, []string{"released"}) {
 		t.Errorf("got runs %q, want released", got)
 	}
-	if left := p.processes(); len(left) > 0 {
-		t.Errorf("left running: %v", left)
-	}
+	p.nothingLeft()
 }
 
 func TestRestartKeepsRuns(t *testing.T) {
@@ -511,7 +514,7 @@ func TestRestartKeepsRuns(t *testing.T) {
 	}
 	p.endsAs(task, "completed")
 	p.must("gateway", "stop")
-	eventually(t, "nothing is left", func() bool { return len(p.processes()) == 0 })
+	p.nothingLeft()
 	if out := p.must("gateway", "status"); !strings.Contains(out, "no gateway runs here") {
 		t.Errorf("status after the stop: %s", out)
 	}

@@ -26,23 +26,56 @@ func kanbanCommand(env Env) *cli.Command {
 	return noun(env, "kanban,task", "tasks of a board", verbs...)
 }
 
-// taskIDs reads ids; one written as acme/t7 also names the board.
+// taskIDs reads ids; one written as acme/t7 also names the board, for all of them.
 func (x *call) taskIDs(args []string) ([]events.TaskID, error) {
 	out := make([]events.TaskID, len(args))
 	for i, a := range args {
-		if slug, id, ok := strings.Cut(a, "/"); ok {
-			if x.slug != "" && x.slug != slug {
-				return nil, usagef("%s and %s are on different boards", x.slug, a)
-			}
-			x.slug, a = slug, id
-		}
-		id, err := events.ParseTaskID(a)
+		slug, name := splitID(a)
+		id, err := events.ParseTaskID(name)
 		if err != nil {
 			return nil, usagef("%v", err)
+		}
+		if err := x.sameBoard(slug, a); err != nil {
+			return nil, err
 		}
 		out[i] = id
 	}
 	return out, nil
+}
+
+// sameBoard takes note of the board of an id. An id without a board among
+// others with one may mean either board, which is no thing to guess.
+func (x *call) sameBoard(slug, id string) error {
+	switch other := x.str("board"); {
+	case slug == "" && x.slug == "":
+		x.bare = id
+	case slug == "":
+		return usagef("%s may be of another board than %s: name the board of each, or once with --board", id, x.slug)
+	case x.bare != "":
+		return usagef("%s may be of another board than %s: name the board of each, or once with --board", x.bare, id)
+	case x.slug != "" && x.slug != slug:
+		return usagef("%s and %s are on different boards", x.slug, id)
+	case other != "" && !strings.EqualFold(other, slug):
+		return usagef("--board %s and %s are different boards", other, id)
+	default:
+		x.slug = slug
+	}
+	return nil
+}
+
+// splitID takes acme/t7 apart; an id alone names no board.
+func splitID(s string) (slug, id string) {
+	if i := strings.LastIndexByte(s, '/'); i >= 0 {
+		return s[:i], s[i+1:]
+	}
+	return "", s
+}
+
+// isTask reports whether a word is the id of a task, with or without its board.
+func isTask(s string) bool {
+	_, id := splitID(s)
+	_, err := events.ParseTaskID(id)
+	return err == nil
 }
 
 // on opens the board for a verb about tasks.
@@ -67,6 +100,21 @@ func (x *call) look(ctx context.Context) (api.Board, events.TaskID, error) {
 	}
 	b, err := x.board(ctx)
 	return b, ids[0], err
+}
+
+// onBoard adds to a command for pasting what this invocation was told about
+// the board and the home, so that it means the same ones.
+func (x *call) onBoard(command, slug string) string {
+	if command == "" || !strings.HasPrefix(command, "hermes kanban ") {
+		return command
+	}
+	if x.slug != "" || x.str("board") != "" {
+		command += " --board " + slug
+	}
+	if home := x.str("home"); home != "" {
+		command += " --home " + home
+	}
+	return command
 }
 
 // ids lists tasks as they are typed.

@@ -136,8 +136,12 @@ func doing(c projections.Card, asked map[events.TaskID]projections.InboxItem, no
 		return "NEEDS YOU: " + line(item.Question)
 	case needsYou && c.Hold != nil:
 		return "NEEDS YOU: " + line(c.Hold.Detail)
+	case c.Hold != nil && c.Hold.Reason == "claimed":
+		return "claimed by " + line(c.Run.Agent)
 	case c.Run != nil || c.Verdict != 0:
 		return nowWords(c, now)
+	case c.Status == events.Scheduled && c.Hold != nil && c.Hold.Until != 0:
+		return "waits: until " + clock(c.Hold.Until)
 	}
 	words, waits := strings.CutPrefix(nowWords(c, now), "waits for ")
 	if waits || words != "" && (c.Status == events.Ready || c.Status == events.Review || c.Status == events.Todo) {

@@ -2,23 +2,68 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/urfave/cli/v2"
 )
 
-// compatibilityVerbs are the verbs of the public Python system that exist here
-// under another name or not at all. They parse, and answer with what to type.
-func compatibilityVerbs(env Env) []*cli.Command {
-	instead := func(names, hint string, flags ...cli.Flag) *cli.Command {
-		c := verb(env, names, "", hint, "", flags, func(context.Context, *call) error {
-			return &usageError{msg: "this verb has no use here", hint: hint}
-		})
-		c.Hidden = true
-		return c
+// instead is a verb of the public Python system that does not exist here: it
+// parses, and answers with what to type.
+func instead(env Env, names, hint string, flags ...cli.Flag) *cli.Command {
+	for i := range flags {
+		flags[i] = hidden(flags[i])
 	}
-	mirror := noun(env, "boards", "the same as hermes board", boardVerbs(env)...)
-	mirror.Hidden = true
-	init := verb(env, "init", "", "make the board default and say what there is", "", nil, func(ctx context.Context, x *call) error {
+	c := verb(env, names, "…", hint, "", flags, func(_ context.Context, x *call) error {
+		return &usageError{msg: x.c.Command.HelpName + " has no use here", hint: hint}
+	})
+	c.Hidden = true
+	return c
+}
+
+// compatibilityVerbs are the verbs of the public Python system that are here
+// under another name or not at all.
+func compatibilityVerbs(env Env) []*cli.Command {
+	const noChat = "chat is not part of this release; follow events with hermes kanban watch"
+	verbs := []*cli.Command{
+		boardsMirror(env), initVerb(env), gcAlias(env),
+		instead(env, "daemon", "hermes gateway start", str("interval", "", ""), num("max", "", ""), num("failure-limit", "", ""), str("pidfile", "", ""), flag("verbose", "v", ""), flag("force", "", "")),
+		instead(env, "repair", "hermes board verify; nothing is repaired in place"),
+		instead(env, "authorize-existing-pr", "no guard on pull requests is there to lift; hermes kanban unblock ID",
+			str("pr", "", ""), str("repo", "", ""), str("branch", "", ""), str("reason", "", "")),
+		instead(env, "notify-subscribe,subscribe", noChat, str("platform", "", ""), str("chat-id", "", ""), str("thread-id", "", ""), str("user-id", "", ""),
+			str("user-id-alt", "", ""), str("chat-type", "", ""), str("notifier-profile", "", ""), str("delivery-mode", "", ""), str("parent-chat-id", "", ""), str("guild-id", "", "")),
+		instead(env, "notify-list,subscriptions", noChat),
+		instead(env, "notify-unsubscribe,unsubscribe", noChat, str("platform", "", ""), str("chat-id", "", ""), str("thread-id", "", "")),
+	}
+	for _, c := range verbs {
+		c.Hidden = true
+	}
+	return verbs
+}
+
+// boardsMirror is hermes board under the name it has in the Python system.
+func boardsMirror(env Env) *cli.Command {
+	verbs := boardVerbs(env)
+	add := func(name, hint string, flags ...cli.Flag) {
+		if findCommand(verbs, name) == nil {
+			verbs = append(verbs, instead(env, name, hint, flags...))
+		}
+	}
+	add("set-default-workdir", "a folder belongs to a task or an agent: hermes kanban create TITLE --workspace dir:/path")
+	add("export", "a board is one file: stop its gateway and copy board.db; hermes board show BOARD names the folder",
+		str("output", "o", ""), flag("no-attachments", "", ""), flag("include-logs", "", ""))
+	add("import", "put a copied board folder back under boards/ of the home; hermes board verify BOARD checks it",
+		str("as", "", ""), flag("switch", "", ""))
+	for _, c := range verbs { // the Python system asks for the current board in two ways
+		if c.Name == "show" && !c.HasName("current") {
+			c.Aliases = append(c.Aliases, "current")
+		}
+	}
+	return noun(env, "boards", "the same as hermes board", verbs...)
+}
+
+func initVerb(env Env) *cli.Command {
+	return verb(env, "init", "", "make the board default and say what there is", "", nil, func(ctx context.Context, x *call) error {
 		b, err := x.board(ctx)
 		if err != nil {
 			return err
@@ -28,26 +73,26 @@ func compatibilityVerbs(env Env) []*cli.Command {
 		if err != nil {
 			return err
 		}
-		x.say("board %s is ready; a gateway starts its tasks: hermes gateway start", info.Slug)
+		home, err := x.home()
+		if err != nil {
+			return err
+		}
+		defer home.Close()
+		if x.json() {
+			return x.emit(map[string]string{"board": info.Slug, "folder": home.Paths(info.Slug).Dir})
+		}
+		fmt.Fprintf(x.Stdout, "board %s is ready in %s\n", info.Slug, home.Paths(info.Slug).Dir)
+		x.sayNoDispatcher(info)
 		return nil
 	})
-	init.Hidden = true
-	gc := verb(env, "gc", "", "the same as hermes board gc", "", []cli.Flag{flag("dry-run", "", "only say what would go"),
+}
+
+func gcAlias(env Env) *cli.Command {
+	return verb(env, "gc", "", "the same as hermes board gc", "", []cli.Flag{flag("dry-run", "", "only say what would go"),
 		hidden(num("event-retention-days", "", "")), hidden(num("log-retention-days", "", ""))}, func(ctx context.Context, x *call) error {
-		if err := x.unsupported(map[string]string{"event-retention-days": "events are never removed", "log-retention-days": "hermes board policy set keep_log 30d"}); err != nil {
+		if err := x.unsupported(map[string]string{"event-retention-days": "events are never removed; leave it out", "log-retention-days": "hermes board policy set keep_log 30d"}); err != nil {
 			return err
 		}
 		return runBoardGC(ctx, x)
 	})
-	gc.Hidden = true
-	return []*cli.Command{
-		mirror, init, gc,
-		instead("daemon", "hermes gateway start", num("interval", "", ""), num("max", "", ""), str("pidfile", "", ""), flag("verbose", "", ""), flag("force", "", "")),
-		instead("repair", "hermes board verify; nothing is repaired in place", flag("json", "", "")),
-		instead("authorize-existing-pr", "there is no guard on pull requests to lift", str("pr", "", ""), str("repo", "", ""), str("branch", "", ""), str("reason", "", "")),
-		instead("notify-subscribe,subscribe", "chat is not part of this release; hermes kanban watch follows events",
-			str("platform", "", ""), str("chat-id", "", ""), str("thread-id", "", ""), str("user-id", "", ""), str("user-id-alt", "", ""), str("chat-type", "", ""), str("notifier-profile", "", ""), str("delivery-mode", "", "")),
-		instead("notify-list,subscriptions", "chat is not part of this release; hermes kanban watch follows events"),
-		instead("notify-unsubscribe,unsubscribe", "chat is not part of this release; hermes kanban watch follows events", str("platform", "", ""), str("chat-id", "", ""), str("thread-id", "", "")),
-	}
 }

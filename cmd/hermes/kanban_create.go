@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -59,25 +61,25 @@ is done at all. The same idempotency key gives the same task, once.`,
 
 // unsupported refuses flags of the Python system that would be a promise here.
 func (x *call) unsupported(why map[string]string) error {
-	for name, instead := range why {
+	for _, name := range slices.Sorted(maps.Keys(why)) {
 		if x.isSet(name) {
-			return &usageError{msg: "--" + name + " has no meaning here", hint: instead}
+			return &usageError{msg: "--" + name + " has no meaning here", hint: why[name]}
 		}
 	}
 	return nil
 }
 
 func runCreate(ctx context.Context, x *call) error {
-	a, err := x.args(1, 1, "a title (in quotes)")
-	if err != nil {
-		return err
-	}
 	if err := x.unsupported(map[string]string{
 		"goal": "let a reviewer judge the work: --reviewer AGENT", "goal-max-turns": "limit an attempt: --max-runtime 2h",
 		"completion-contract": "let a reviewer judge the work: --reviewer AGENT", "provider": "the model endpoint belongs to the agent's configuration",
 		"created-by": "who created a task is who ran the command; set HERMES_USER", "project": "name the repository: --workspace repo:/path",
 		"session": "tasks do not belong to chat sessions here",
 	}); err != nil {
+		return err
+	}
+	a, err := x.args(1, 1, "a title (in quotes)")
+	if err != nil {
 		return err
 	}
 	task, err := x.newTask(a[0])
@@ -99,9 +101,19 @@ func runCreate(ctx context.Context, x *call) error {
 	}
 	res, err := b.Do(ctx, x.principal(), id, boards.CreateTasks{Tasks: []boards.NewTask{task}})
 	if err != nil {
-		return err
+		return keyUsed(err, x.str("idempotency-key"))
 	}
 	return x.created(ctx, b, info, res.Tasks)
+}
+
+// keyUsed says in the words of a person that a key has made something else before.
+func keyUsed(err error, key string) error {
+	var rej *boards.Rejection
+	if errors.As(err, &rej) && rej.Code == boards.CodeMismatch {
+		return &boards.Rejection{Code: rej.Code, Detail: fmt.Sprintf("the key %q was used before, with other contents", key),
+			Hint: "use another key; the same contents under the same key give what was made then"}
+	}
+	return err
 }
 
 // newTask reads the flags of create.

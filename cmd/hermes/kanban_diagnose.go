@@ -64,10 +64,14 @@ func runDiagnostics(ctx context.Context, x *call) error {
 	if x.json() {
 		return x.emit(found)
 	}
+	info, err := b.Info(ctx)
+	if err != nil {
+		return err
+	}
 	for _, f := range found {
 		fmt.Fprintf(x.Stdout, "%-9s %-16s %s\n", f.Severity, f.Kind, line(f.Detail))
 		if f.Next != "" {
-			fmt.Fprintf(x.Stdout, "          %s\n", f.Next)
+			fmt.Fprintf(x.Stdout, "          %s\n", line(x.onBoard(words(f.Next), info.Slug)))
 		}
 	}
 	if len(found) == 0 {

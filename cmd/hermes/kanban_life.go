@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/urfave/cli/v2"
 
@@ -88,13 +89,15 @@ func (x *call) metadata() (jsontext.Value, error) {
 		return nil, nil
 	}
 	meta := jsontext.Value(x.str("metadata"))
-	if err := meta.Compact(); err != nil {
-		return nil, &usageError{msg: fmt.Sprintf("--metadata is not JSON: %v", err), hint: `for example --metadata '{"rows":20}'`}
+	const example = `for example --metadata '{"rows":20}'`
+	var any any
+	if err := json.Unmarshal(meta, &any); err != nil {
+		return nil, &usageError{msg: fmt.Sprintf("--metadata is not JSON: %v", err), hint: example}
 	}
 	if meta.Kind() != '{' {
-		return nil, &usageError{msg: "--metadata wants a JSON object", hint: `for example --metadata '{"rows":20}'`}
+		return nil, &usageError{msg: "--metadata wants a JSON object", hint: example}
 	}
-	return meta, nil
+	return meta, meta.Compact()
 }
 
 func cancelVerb(env Env) *cli.Command {

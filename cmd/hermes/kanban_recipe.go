@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/go-json-experiment/json"
 	"github.com/urfave/cli/v2"
 
 	"github.com/hermesboard/hermes/boards"
@@ -27,9 +28,17 @@ Example:
   hermes kanban recipe run research --input topic="backups" --key backups-1
 
 The same key makes the tasks once, however often it is run.`,
-			[]cli.Flag{list("input", "i", "NAME=VALUE; again for several"), str("key", "k", "names this use of the recipe"), str("tenant", "", "tenant of the tasks"),
-				num("priority", "", "priority of the tasks")}, runRecipeRun),
+			[]cli.Flag{list("input", "i", "NAME=VALUE; again for several"), str("inputs", "", "a JSON file of inputs by name; - is standard input"),
+				str("key", "k", "names this use of the recipe"), str("tenant", "", "tenant of the tasks"),
+				num("priority", "", "priority of the tasks"), hidden(str("bindings", "", ""))}, runRecipeRun),
+		recipeExport(env),
 	)
+}
+
+// recipeExport is a verb of the Python system.
+func recipeExport(env Env) *cli.Command {
+	return instead(env, "export", "a recipe is a file written by hand: copy what hermes kanban recipe show NAME prints into recipes/ of the profile",
+		str("output", "", ""), flag("overwrite", "", ""))
 }
 
 // recipes is the folder of a profile's own recipes; nil if it has none.
@@ -105,6 +114,9 @@ func runRecipeShow(ctx context.Context, x *call) error {
 	if err != nil {
 		return err
 	}
+	if x.json() {
+		return x.emit(r)
+	}
 	fmt.Fprintf(x.Stdout, "%s: %s\n\nInputs\n", r.Name, line(r.About))
 	var rows [][]string
 	for _, in := range r.Inputs {
@@ -141,6 +153,9 @@ func runRecipeValidate(ctx context.Context, x *call) error {
 	if err != nil {
 		return &boards.Rejection{Code: boards.CodeBadCommand, Detail: fmt.Sprintf("%s: %v", a[0], err)}
 	}
+	if x.json() {
+		return x.emit(r)
+	}
 	fmt.Fprintf(x.Stdout, "%s is good: %s, %s\n", r.Name, plural(len(r.Inputs), "input", "inputs"), plural(len(r.Roles), "role", "roles"))
 	return nil
 }
@@ -150,7 +165,19 @@ func runRecipeRun(ctx context.Context, x *call) error {
 	if err != nil {
 		return err
 	}
+	if err := x.unsupported(map[string]string{"bindings": "who does what stands in the recipe: copy it into recipes/ of the profile and name other agents there"}); err != nil {
+		return err
+	}
 	in := recipe.Inputs{}
+	if file := x.str("inputs"); file != "" {
+		text, err := x.readFile(file, 1<<20)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal([]byte(text), &in); err != nil {
+			return &usageError{msg: fmt.Sprintf("%s is not an object of texts: %v", file, err), hint: `for example {"topic":"backups"}`}
+		}
+	}
 	for _, kv := range x.list("input") {
 		k, v, ok := strings.Cut(kv, "=")
 		if !ok {
@@ -174,7 +201,11 @@ func (x *call) createAll(ctx context.Context, tasks []boards.NewTask, scope stri
 	for i := range tasks {
 		tasks[i].Tenant = x.tenant()
 		if x.isSet("priority") {
-			tasks[i].Priority = int32(x.num("priority"))
+			n, err := x.priority()
+			if err != nil {
+				return err
+			}
+			tasks[i].Priority = n
 		}
 	}
 	b, err := x.boardToChange(ctx)
@@ -192,7 +223,7 @@ func (x *call) createAll(ctx context.Context, tasks []boards.NewTask, scope stri
 	}
 	res, err := b.Do(ctx, x.principal(), id, boards.CreateTasks{Tasks: tasks})
 	if err != nil {
-		return err
+		return keyUsed(err, x.str("key"))
 	}
 	return x.created(ctx, b, info, res.Tasks)
 }
@@ -207,6 +238,9 @@ Example:
 }
 
 func runSwarm(ctx context.Context, x *call) error {
+	if err := x.unsupported(map[string]string{"created-by": "who created a task is who ran the command; set HERMES_USER"}); err != nil {
+		return err
+	}
 	a, err := x.args(1, 1, "a goal (in quotes)")
 	if err != nil {
 		return err

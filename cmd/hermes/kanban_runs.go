@@ -17,6 +17,9 @@ import (
 func runsVerb(env Env) *cli.Command {
 	return verb(env, "runs", "ID", "list the attempts at a task", "Examples:\n  hermes kanban runs t7\n  hermes kanban runs t7 --state-type outcome --state-name crashed",
 		stateFlags(), func(ctx context.Context, x *call) error {
+			if _, err := x.stateRuns(nil); err != nil {
+				return err
+			}
 			b, id, err := x.look(ctx)
 			if err != nil {
 				return err

@@ -18,6 +18,9 @@ func showVerb(env Env) *cli.Command {
 }
 
 func runShow(ctx context.Context, x *call) error {
+	if _, err := x.stateRuns(nil); err != nil {
+		return err
+	}
 	b, id, err := x.look(ctx)
 	if err != nil {
 		return err
@@ -95,7 +98,7 @@ func (s *screen) print() {
 	if n := len(d.Events); n > 0 {
 		text := fmt.Sprintf("\nHistory    %s, last %d     hermes board replay %s --task %s", plural(n, "event", "events"), d.Events[n-1].Seq, s.info.Slug, d.ID)
 		if len(d.Runs) > 0 {
-			text += fmt.Sprintf("     log: hermes kanban log %s", d.ID)
+			text += "     log: " + s.onBoard(fmt.Sprintf("hermes kanban log %s", d.ID), s.info.Slug)
 		}
 		fmt.Fprintln(s.Stdout, text)
 	}
@@ -168,7 +171,7 @@ func person(a events.Actor) string {
 // state prints the question of a blocked task, or what holds any other.
 func (s *screen) state() {
 	d := s.d
-	next := strings.ReplaceAll(s.why.Next, `""`, `"…"`)
+	next := s.why.Next
 	if d.Block != nil {
 		question := cut(line(d.Block.Reason), 500)
 		if question == "" {
@@ -178,7 +181,7 @@ func (s *screen) state() {
 		if len(d.Block.Options) > 0 {
 			next = fmt.Sprintf("hermes kanban unblock %s --choice 1", d.ID)
 		}
-		fmt.Fprintf(s.Stdout, "Answer     %s\n", line(next))
+		fmt.Fprintf(s.Stdout, "Answer     %s\n", line(s.onBoard(words(next), s.info.Slug)))
 		return
 	}
 	if d.Status == events.Done || d.Status == events.Archived || s.why.Hold.Reason == "start" {
@@ -188,8 +191,11 @@ func (s *screen) state() {
 	if s.why.Hold.Until != 0 {
 		text += ", until " + clock(s.why.Hold.Until)
 	}
-	fmt.Fprintf(s.Stdout, "\nNow        %s\n", strings.Join(nonEmpty(text, line(next)), "     "))
+	fmt.Fprintf(s.Stdout, "\nNow        %s\n", strings.Join(nonEmpty(text, line(s.onBoard(words(next), s.info.Slug))), "     "))
 }
+
+// words shows where words go in a command that wants some.
+func words(command string) string { return strings.ReplaceAll(command, `""`, `"…"`) }
 
 func (s *screen) section(name, text string) {
 	if strings.TrimSpace(text) != "" {
@@ -201,7 +207,7 @@ func (s *screen) files() {
 	if len(s.d.Artifacts) == 0 {
 		return
 	}
-	fmt.Fprintf(s.Stdout, "\nFiles      hermes kanban get %s\n", s.d.ID)
+	fmt.Fprintf(s.Stdout, "\nFiles      %s\n", s.onBoard(fmt.Sprintf("hermes kanban get %s", s.d.ID), s.info.Slug))
 	var rows [][]string
 	for _, a := range s.d.Artifacts {
 		rows = append(rows, []string{"  " + line(a.Name), size(a.Size), a.Kind + " by " + line(a.By.Name)})

@@ -78,23 +78,19 @@ func (x *call) watch(ctx context.Context, args []string, fromStart bool) error {
 	if fromStart {
 		from = 1
 	}
-	return x.follow(ctx, info.Slug, from, every, func(b api.Board, e events.Entry) error {
+	return x.follow(ctx, info.Slug, from, every, func(b api.Board, e events.Entry) (bool, error) {
 		r, err := events.Decode(e.Record)
-		if err != nil {
-			return err
-		}
 		switch {
-		case len(tasks) > 0 && r.Task != tasks[0],
+		case err != nil,
+			len(tasks) > 0 && r.Task != tasks[0],
 			len(types) > 0 && !slices.Contains(types, r.Data.Type()),
 			x.isSet("tenant") && r.Tenant != x.str("tenant"):
-			return nil
-		case len(x.list("assignee")) > 0:
-			cards, err := b.List(ctx, projections.ListQuery{Tasks: []events.TaskID{r.Task}, Assignees: x.list("assignee"), Archived: true})
-			if err != nil || len(cards) == 0 {
-				return err
-			}
+			return false, err
+		case len(x.list("assignee")) == 0:
+			return true, nil
 		}
-		return x.printEvent(e, r)
+		cards, err := b.List(ctx, projections.ListQuery{Tasks: []events.TaskID{r.Task}, Assignees: x.list("assignee"), Archived: true})
+		return len(cards) > 0, err
 	})
 }
 
@@ -139,35 +135,47 @@ func (x *call) eventTypes() ([]events.Type, error) {
 	return types, nil
 }
 
-// follow calls yield for every event of a board from a position on, until ctx
-// ends or yield returns an error. A board that nobody serves is opened again
-// and again, for a moment each, so that others can work on it meanwhile.
-func (x *call) follow(ctx context.Context, slug string, from uint64, every time.Duration, yield func(api.Board, events.Entry) error) error {
+// follow prints the wanted events of a board from a position on, until ctx
+// ends. A board that nobody serves is opened again and again, for a moment
+// each, so that others can work on it meanwhile.
+func (x *call) follow(ctx context.Context, slug string, from uint64, every time.Duration, wanted func(api.Board, events.Entry) (bool, error)) error {
 	for {
+		var found []events.Entry
+		more := false
 		err := x.peek(ctx, slug, func(b api.Board) error {
-			next := func(e events.Entry) error {
-				from = e.Seq + 1
-				return yield(b, e)
-			}
 			if _, here := b.(*owner.Owner); !here {
-				return b.Follow(ctx, from, next)
-			}
-			for {
-				entries, err := b.Read(ctx, from, 1000)
-				if err != nil || len(entries) == 0 {
-					return err
-				}
-				for _, e := range entries {
-					if err := next(e); err != nil {
+				return b.Follow(ctx, from, func(e events.Entry) error {
+					from = e.Seq + 1
+					if ok, err := wanted(b, e); !ok || err != nil {
 						return err
 					}
+					return x.printEvent(e)
+				})
+			}
+			entries, err := b.Read(ctx, from, 1000)
+			more = len(entries) > 0
+			for _, e := range entries {
+				from = e.Seq + 1
+				if ok, err := wanted(b, e); err != nil {
+					return err
+				} else if ok {
+					found = append(found, e)
 				}
 			}
+			return err
 		})
+		for _, e := range found { // the board is free again: whoever reads this may take his time
+			if err := x.printEvent(e); err != nil {
+				return err
+			}
+		}
 		if err != nil && !errors.Is(err, api.ErrNoOwner) {
 			return err
 		}
-		if pause(ctx, every); ctx.Err() != nil {
+		if !more {
+			pause(ctx, every)
+		}
+		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
@@ -188,9 +196,13 @@ func (x *call) peek(ctx context.Context, slug string, f func(api.Board) error) e
 }
 
 // printEvent prints one record as a line, or as it is stored.
-func (x *call) printEvent(e events.Entry, r events.Record) error {
+func (x *call) printEvent(e events.Entry) error {
 	if x.json() {
 		return x.printRecord(e)
+	}
+	r, err := events.Decode(e.Record)
+	if err != nil {
+		return err
 	}
 	entry := projections.Entry{Record: r}
 	if e.Text != nil {
@@ -201,6 +213,6 @@ func (x *call) printEvent(e events.Entry, r events.Record) error {
 		entry.Fields = &text.Fields
 	}
 	w := projections.Words(entry)
-	_, err := fmt.Fprintf(x.Stdout, "%s  %d  %s  %s\n", r.Time.Time().Local().Format("15:04:05"), r.Seq, line(w.Who), line(w.What))
+	_, err = fmt.Fprintf(x.Stdout, "%s  %d  %s  %s\n", r.Time.Time().Local().Format("15:04:05"), r.Seq, line(w.Who), line(w.What))
 	return err
 }

@@ -99,12 +99,13 @@ func (x *call) printWhy(ctx context.Context, b api.Board, w projections.Why, blo
 	for i, t := range name(w.Blocks, 0) {
 		row([]string{"holding up", ""}[min(i, 1)], t)
 	}
+	info, err := b.Info(ctx)
 	if block != nil && asks(block.Kind) {
-		row("answer", strings.ReplaceAll(w.Next, `""`, `"…"`))
+		row("answer", x.onBoard(words(w.Next), info.Slug))
 	} else {
-		row("change it", strings.ReplaceAll(w.Next, `""`, `"…"`))
+		row("change it", x.onBoard(words(w.Next), info.Slug))
 	}
-	return nil
+	return err
 }
 
 // asks reports whether a block is a question that words answer.

@@ -22,11 +22,54 @@ type runDoor struct {
 	token string
 	opts  owner.Options
 
-	mu   sync.Mutex
-	last *api.RunClient // the owner that answered last; nil = none known
+	mu    sync.Mutex
+	last  *api.RunClient // the owner that answered last; nil = none known
+	ahead *shown         // what the first Show will want to know; nil = not asked, or used up
 }
 
 var _ api.Door = (*runDoor)(nil)
+
+// newRunDoor returns a door that first tries the socket where an owner would
+// serve the board.
+func newRunDoor(home *registry.Home, a boards.Assignment, token string, opts owner.Options) *runDoor {
+	d := &runDoor{home: home, slug: a.Slug, token: token, opts: opts}
+	if socket, err := home.SocketPath(a.Board); err == nil {
+		d.last = api.DialRun(socket, token, version())
+	}
+	return d
+}
+
+// shown is an answer to Show that is on its way.
+type shown struct {
+	task events.TaskID
+	done chan struct{}
+	row  projections.Detail
+	err  error
+}
+
+// showAhead asks for a task now, for the first Show to have the answer at
+// once. Only the owner is asked: a board is not taken for it. Close waits for it.
+func (d *runDoor) showAhead(ctx context.Context, task events.TaskID) {
+	c := d.client()
+	if c == nil {
+		return
+	}
+	a := &shown{task: task, done: make(chan struct{})}
+	d.ahead = a
+	go func() {
+		defer close(a.done)
+		a.row, a.err = c.Show(ctx, task)
+	}()
+}
+
+// takeAhead returns what showAhead has asked for, once.
+func (d *runDoor) takeAhead() *shown {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	a := d.ahead
+	d.ahead = nil
+	return a
+}
 
 // through calls f with a door that works.
 func (d *runDoor) through(ctx context.Context, f func(api.Door) error) error {
@@ -110,6 +153,11 @@ func (d *runDoor) Do(ctx context.Context, id events.CommandID, c boards.Command)
 }
 
 func (d *runDoor) Show(ctx context.Context, task events.TaskID) (row projections.Detail, err error) {
+	if a := d.takeAhead(); a != nil {
+		if <-a.done; a.err == nil && a.task == task {
+			return a.row, nil
+		}
+	}
 	err = d.through(ctx, func(door api.Door) (err error) { row, err = door.Show(ctx, task); return err })
 	return row, err
 }
@@ -125,6 +173,9 @@ func (d *runDoor) Renew(ctx context.Context) (st api.RunState, err error) {
 }
 
 func (d *runDoor) Close() error {
+	if a := d.takeAhead(); a != nil {
+		<-a.done
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.last != nil {

@@ -32,7 +32,7 @@ func runnerCommand(env Env) *cli.Command {
 
 func runRunner(ctx context.Context, x *call) error {
 	// What it was started from may end at any time; a supervisor goes on.
-	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGINT)
+	deafen(syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGINT)
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 	defer stop()
 	signals := make(chan os.Signal, 1)
@@ -40,6 +40,16 @@ func runRunner(ctx context.Context, x *call) error {
 	defer signal.Stop(signals)
 
 	if err := sandbox.Supervise(); err != nil {
+		return err
+	}
+	// What can be done before the run is known costs its start no time.
+	home, err := x.home()
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	boxes, err := sandboxes()
+	if err != nil {
 		return err
 	}
 	control, dir, slot, err := awaitRun()
@@ -56,11 +66,21 @@ func runRunner(ctx context.Context, x *call) error {
 	}
 	defer out.Close()
 	warn := func(err error) { fmt.Fprintf(out, "%s %v\n", time.Now().UTC().Format(time.RFC3339), err) }
-	if err := superviseRun(ctx, x, dir, control, signals, warn); err != nil {
+	r := runner{call: x, home: home, boxes: boxes, signals: signals, warn: warn}
+	if err := r.supervise(ctx, dir, control); err != nil {
 		warn(err)
 		return err
 	}
 	return nil
+}
+
+// runner is the supervisor of one run.
+type runner struct {
+	*call
+	home    *registry.Home
+	boxes   *sandbox.Registry
+	signals <-chan os.Signal // each asks it to look at its board
+	warn    func(error)
 }
 
 // awaitRun waits until this supervisor is told its run. An empty dir means
@@ -108,28 +128,25 @@ func awaitRun() (control *net.UnixConn, dir string, slot *os.File, err error) {
 	return control, dir, slot, nil
 }
 
-func superviseRun(ctx context.Context, x *call, dir string, control io.Reader, signals <-chan os.Signal, warn func(error)) error {
+func (r *runner) supervise(ctx context.Context, dir string, control io.Reader) error {
 	spec, err := supervise.ReadSpec(dir)
 	if err != nil {
 		return err
 	}
-	home, err := openHome(x.Env, spec.Home)
-	if err != nil {
-		return err
+	if spec.Home != r.home.Dir() {
+		return fmt.Errorf("the run is of %s, this supervisor of %s", spec.Home, r.home.Dir())
 	}
-	defer home.Close()
-	boxes, err := sandboxes()
-	if err != nil {
-		return err
-	}
-	door := &runDoor{home: home, slug: spec.Assignment.Slug, token: spec.Token, opts: x.ownerOptions(home)}
+	door := newRunDoor(r.home, spec.Assignment, spec.Token, r.ownerOptions(r.home))
 	defer door.Close()
+	asking, enough := context.WithCancel(ctx)
+	defer enough()
+	door.showAhead(asking, spec.Assignment.Run.Task)
 	nudge, done := make(chan struct{}, 1), make(chan struct{})
 	defer close(done)
 	go func() { // ends with the run
 		for {
 			select {
-			case <-signals:
+			case <-r.signals:
 				select {
 				case nudge <- struct{}{}:
 				default:
@@ -139,9 +156,9 @@ func superviseRun(ctx context.Context, x *call, dir string, control io.Reader, s
 			}
 		}
 	}()
-	store := registry.OpenArtifacts(home.Paths(spec.Assignment.Slug).Artifacts)
+	store := registry.OpenArtifacts(r.home.Paths(spec.Assignment.Slug).Artifacts)
 	return supervise.Run(ctx, spec, supervise.Deps{
-		Door: door, Sandboxes: boxes, Store: store, Go: control, Nudge: nudge, Warn: warn,
+		Door: door, Sandboxes: r.boxes, Store: store, Go: control, Nudge: nudge, Warn: r.warn,
 		Open: func(d events.Digest) (io.ReadCloser, error) { return store.Open(d) },
 	})
 }

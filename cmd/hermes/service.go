@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -72,15 +73,16 @@ func (h *host) open(held *registry.Held, untilIdle bool) (s *service, err error)
 	if err != nil {
 		return nil, errors.Join(err, s.owner.Close())
 	}
-	s.starter.Starter = &start.Starter{Home: h.home.Dir(), Profile: h.profile, BoardDir: held.Paths().Dir, RunDir: h.home.RunDir(),
-		Program: program, Getenv: h.env.Getenv, Warn: warn}
-	s.disp = dispatcher.New(dispatcher.Options{Board: s.owner, Agents: h.agents, Starter: &s.starter, Slots: h.slots, Warn: warn, UntilIdle: untilIdle})
-	late.set(s.disp)
-	s.owner.SetDispatcher(s.disp.Info)
 	socket, err := held.SocketPath()
 	if err != nil {
 		return nil, errors.Join(err, s.owner.Close())
 	}
+	s.starter.Starter = &start.Starter{Home: h.home.Dir(), Profile: h.profile, BoardDir: held.Paths().Dir, RunDir: filepath.Dir(socket),
+		Program: program, Getenv: h.env.Getenv, Warn: warn}
+	s.starter.door = func(token string) (api.Door, error) { return s.owner.Door(token) }
+	s.disp = dispatcher.New(dispatcher.Options{Board: s.owner, Agents: h.agents, Starter: &s.starter, Slots: h.slots, Warn: warn, UntilIdle: untilIdle})
+	late.set(s.disp)
+	s.owner.SetDispatcher(s.disp.Info)
 	if s.l, err = api.Listen(socket); err != nil {
 		return nil, errors.Join(err, s.owner.Close())
 	}
@@ -96,7 +98,7 @@ func (h *host) open(held *registry.Held, untilIdle bool) (s *service, err error)
 func (s *service) Run(ctx context.Context) error {
 	owning := make(chan error, 1)
 	go func() { owning <- s.owner.Run(context.WithoutCancel(ctx)) }() // ends with owner.Close below
-	s.starter.refill()
+	s.starter.Prepare()
 
 	serving, stop := context.WithCancel(ctx)
 	defer stop()

@@ -14,6 +14,7 @@ type call struct {
 	Env
 	c    *cli.Context
 	slug string // the board named by an id written as board/t7
+	bare string // an id that was written without a board
 }
 
 // Tree builds the command tree for one invocation.
@@ -37,7 +38,7 @@ func Tree(env Env) *cli.App {
 		},
 		Commands: []*cli.Command{
 			boardCommand(env), kanbanCommand(env), statusCommand(env), inboxCommand(env), stopCommand(env),
-			gatewayCommand(env), demoCommand(env), sandboxCommand(env), workerCommand(env), runnerCommand(env),
+			gatewayCommand(env), demoCommand(env), sandboxCommand(env), agentCommand(env), workerCommand(env), runnerCommand(env),
 			versionCommand(env), completionCommand(env), verifyChildCommand(env),
 		},
 	}

@@ -135,6 +135,8 @@ func (a *auditor) text(r events.Record, text []byte) {
 // fold applies a record to the state, and checks what the state must allow.
 func (a *auditor) fold(r *events.Record) {
 	switch p := r.Data.(type) {
+	case events.BoardCreated:
+		a.signed.named = p.Key
 	case events.RunClaimed:
 		a.start(r, p)
 	case events.BoardAccepted:

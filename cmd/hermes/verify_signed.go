@@ -17,6 +17,8 @@ import (
 type signedHeads struct {
 	eras     []era
 	key      ed25519.PublicKey
+	text     string                          // the key, as signed notes write it
+	named    string                          // the key that the first event names; "" = none
 	accepted map[uint64]events.BoardAccepted // as the log says, by position
 	at       map[uint64][]int                // the eras that have a checkpoint of this size
 }
@@ -42,23 +44,27 @@ func newSigned() *signedHeads {
 // loadSigned reads the anchor log of a board.
 func loadSigned(home *registry.Home, board events.BoardID) (*signedHeads, error) {
 	s := newSigned()
-	text, err := home.VerifierKey(board)
-	if err != nil {
+	var err error
+	if s.text, err = home.VerifierKey(board); err != nil {
 		return nil, err
 	}
-	if _, s.key, err = audit.ParseKey(text); err != nil {
+	if _, s.key, err = audit.ParseKey(s.text); err != nil {
 		return nil, err
 	}
 	for c, err := range home.Checkpoints(board) {
 		s.add(c, err)
 	}
+	s.index()
+	return s, nil
+}
+
+func (s *signedHeads) index() {
 	s.at = make(map[uint64][]int)
 	for i, e := range s.eras {
 		for size := range e.heads {
 			s.at[size] = append(s.at[size], i)
 		}
 	}
-	return s, nil
 }
 
 func (s *signedHeads) add(c registry.Checkpoint, err error) {
@@ -102,6 +108,9 @@ func (s *signedHeads) compare(a *auditor, head events.Head) {
 // close judges what did not hold: the present era must, a former one as far as
 // its end was not accepted as broken.
 func (s *signedHeads) close(a *auditor) {
+	if s.named != "" && s.named != s.text && !s.replacedKey() {
+		a.problem(1, "the board names the key %s, its checkpoints are signed with %s", s.named, s.text)
+	}
 	for i := range s.eras {
 		e := &s.eras[i]
 		excused := func(uint64) bool { return false }
@@ -124,6 +133,18 @@ func (s *signedHeads) close(a *auditor) {
 			}
 		}
 	}
+}
+
+// replacedKey reports whether a person accepted the board without the key it
+// was made with.
+func (s *signedHeads) replacedKey() bool {
+	for _, a := range s.accepted {
+		switch registry.Problem(a.Problem) {
+		case registry.KeyMissing, registry.AnchorMissing, registry.AnchorDamaged:
+			return true
+		}
+	}
+	return false
 }
 
 // excused says which sizes need not hold that were signed before the

@@ -144,8 +144,12 @@ func workerCreate(ctx context.Context, x *call) error {
 	if err != nil {
 		return err
 	}
+	priority, err := x.priority()
+	if err != nil {
+		return err
+	}
 	return x.tool(ctx, "create", worker.Create{Key: x.str("key"), Tasks: []worker.Task{{
-		Title: a[0], Body: x.str("body"), Assignee: x.str("assignee"), Parents: x.list("parent"), Priority: int32(x.num("priority")), Triage: x.flag("triage"),
+		Title: a[0], Body: x.str("body"), Assignee: x.str("assignee"), Parents: x.list("parent"), Priority: priority, Triage: x.flag("triage"),
 	}}})
 }
 

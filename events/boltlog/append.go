@@ -54,6 +54,7 @@ func (l *Log) advance(batch []events.Commit) events.Head {
 	defer l.mu.Unlock()
 	l.head = head
 	for _, c := range batch {
+		l.unused.cut(c.ID)
 		for _, o := range c.Offsets {
 			l.offsets[o.Subscriber] = o.Seq
 		}
@@ -61,7 +62,7 @@ func (l *Log) advance(batch []events.Commit) events.Head {
 	return head
 }
 
-type extent struct{ records, offsets int }
+type extent struct{ records, bytes, offsets int }
 
 // measure counts a batch and holds it against the limits.
 func measure(batch []events.Commit) (size extent, err error) {
@@ -78,6 +79,7 @@ func measure(batch []events.Commit) (size extent, err error) {
 			case len(r.Text) > events.MaxTextBytes:
 				return size, fmt.Errorf("command %s: text %d: %w: %d bytes, at most %d", c.ID, i+1, events.ErrTooLarge, len(r.Text), events.MaxTextBytes)
 			}
+			size.bytes += len(r.Record)
 		}
 		for _, o := range c.Offsets {
 			if o.Subscriber == "" || len(o.Subscriber) > bbolt.MaxKeySize {
@@ -92,9 +94,8 @@ func measure(batch []events.Commit) (size extent, err error) {
 
 // put writes a batch and grows the tree by it.
 func put(tx *bbolt.Tx, tree *events.Frontier, batch []events.Commit, size extent) error {
-	log, text, hashes := dense(tx, bucketLog), dense(tx, bucketText), dense(tx, bucketTree)
-	task := dense(tx, bucketTask)
-	rows := make([]byte, 0, (2*size.records+64)*tlog.HashSize) // bbolt points into it until the commit
+	log, text, task := dense(tx, bucketLog), dense(tx, bucketText), dense(tx, bucketTask)
+	rows := make([]byte, 0, size.bytes+(2*size.records+64)*tlog.HashSize) // bbolt points into it until the commit
 	var completed [64]tlog.Hash
 	var key [8]byte // bbolt copies keys
 	for _, c := range batch {
@@ -106,11 +107,9 @@ func put(tx *bbolt.Tx, tree *events.Frontier, batch []events.Commit, size extent
 			for _, h := range tree.Append(events.LeafHash(r.Record), completed[:0]) {
 				rows = append(rows, h[:]...)
 			}
+			rows = append(rows, r.Record...)
 			binary.BigEndian.PutUint64(key[:], tree.Size())
-			if err := hashes.Put(key[:], rows[row:]); err != nil {
-				return err
-			}
-			if err := log.Put(key[:], r.Record); err != nil {
+			if err := log.Put(key[:], rows[row:]); err != nil {
 				return err
 			}
 			if len(r.Text) > 0 {
@@ -162,9 +161,8 @@ func putOffsets(tx *bbolt.Tx, offsets []events.Offset) error {
 	return nil
 }
 
-// dense returns a bucket that fills its pages as far as is good for it. In log,
-// text and tree keys only grow, so nothing is ever put into a page left
-// behind. task grows at the end of each task. Command ids begin with the time,
+// dense returns a bucket that fills its pages as far as is good for it. In log
+// and text keys only grow, so nothing is ever put into a page left behind. task grows at the end of each task. Command ids begin with the time,
 // except those that are hashes of foreign keys and fall anywhere.
 func dense(tx *bbolt.Tx, name []byte) *bbolt.Bucket {
 	b := tx.Bucket(name)

@@ -176,6 +176,9 @@ func (l *Log) RebuildIndexes(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("rebuild indexes: %w", err)
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unused = gap{} // ids may have come back
 	return nil
 }
 
@@ -208,7 +211,8 @@ func rebuild(ctx context.Context, tx *bbolt.Tx) error {
 	}
 	err = tx.Bucket(bucketLog).ForEach(func(k, v []byte) error {
 		seq, _ := parseSeq(k)
-		r, err := decoder.Decode(v)
+		_, record, _ := parseRow(seq, v)
+		r, err := decoder.Decode(record)
 		if err != nil {
 			return fmt.Errorf("record %d: %w", seq, err)
 		}

@@ -1,6 +1,7 @@
 package boltlog_test
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -114,10 +115,13 @@ func TestCopyForward(t *testing.T) {
 func TestCopyForwardRefuses(t *testing.T) {
 	t.Parallel() // it waits for a lock
 	for name, spoil := range map[string]func(string) error{
-		"Record": edit("log", func(b *bbolt.Bucket) error { return b.Put(key(5), logtest.Commit(5, 1).Records[0].Record) }),
-		"Text":   edit("text", func(b *bbolt.Bucket) error { return b.Put(key(5), b.Get(key(3))) }),
-		"Gap":    edit("log", func(b *bbolt.Bucket) error { return b.Delete(key(5)) }),
-		"Hash":   edit("tree", func(b *bbolt.Bucket) error { return b.Put(key(14), make([]byte, 32)) }),
+		"Record": edit("log", func(b *bbolt.Bucket) error {
+			return b.Put(key(5), append(bytes.Clone(b.Get(key(5))[:32]), logtest.Commit(4, 1).Records[0].Record...))
+		}),
+		"Text":  edit("text", func(b *bbolt.Bucket) error { return b.Put(key(5), b.Get(key(3))) }),
+		"Gap":   edit("log", func(b *bbolt.Bucket) error { return b.Delete(key(5)) }),
+		"Hash":  edit("log", func(b *bbolt.Bucket) error { return b.Put(key(5), append(make([]byte, 32), b.Get(key(5))[32:]...)) }),
+		"Inner": edit("log", func(b *bbolt.Bucket) error { return b.Put(key(6), append(make([]byte, 64), b.Get(key(6))[64:]...)) }),
 	} {
 		src, dst := sample(t), newPath(t)
 		if err := spoil(src); err != nil {

@@ -1,20 +1,20 @@
 // Package boltlog keeps a board's log in one bbolt file. It is the only code
 // that knows bbolt.
 //
-// A file has seven buckets; numbers in keys are big-endian:
+// A file has six buckets; numbers in keys are big-endian:
 //
 //	meta    "board" → JSON of [Meta] and the format number, sealed;
 //	        "offsets" → how many subscribers there are, sealed
-//	log     seq → record
+//	log     seq → the hashes of the tree that the record completes, and the record
 //	text    seq → text; of an erased one, the seal of nothing
-//	tree    index → hash, as stored by golang.org/x/mod/sumdb/tlog
 //	cmd     command id → first seq, number of records, check; sealed
 //	task    task and seq → nothing: which records are about a task
 //	offset  subscriber → seq, sealed
 //
 // Sealed values end in the CRC-32C of key and value, because nothing else in
-// the file would notice a damaged one. tree, cmd and task follow from log,
-// except for the checks in cmd.
+// the file would notice a damaged one. cmd and task follow from log, except
+// for the checks in cmd. A row of log is hashes and record together because a
+// commit costs as many writes as it touches pages.
 //
 // What a caller may rely on:
 //

@@ -4,6 +4,9 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"hash/crc32"
+	"math/bits"
+
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/hermesboard/hermes/events"
 )
@@ -20,12 +23,11 @@ var (
 	bucketMeta   = []byte("meta")
 	bucketLog    = []byte("log")
 	bucketText   = []byte("text")
-	bucketTree   = []byte("tree")
 	bucketCmd    = []byte("cmd")
 	bucketTask   = []byte("task")
 	bucketOffset = []byte("offset")
 
-	buckets = [][]byte{bucketMeta, bucketLog, bucketText, bucketTree, bucketCmd, bucketTask, bucketOffset}
+	buckets = [][]byte{bucketMeta, bucketLog, bucketText, bucketCmd, bucketTask, bucketOffset}
 )
 
 // Keys in meta.
@@ -84,6 +86,20 @@ func unseal(key, sealed []byte) (value []byte, ok bool) {
 }
 
 func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
+
+// hashesSize is how long the hashes in the row of a record are: it completes
+// one subtree for each factor of two in its position, and its own leaf.
+func hashesSize(seq uint64) int { return (1 + bits.TrailingZeros64(seq)) * tlog.HashSize }
+
+// parseRow splits a value of log into the hashes that the record completes, by
+// level, and the record. Both alias row.
+func parseRow(seq uint64, row []byte) (hashes, record []byte, ok bool) {
+	n := hashesSize(seq)
+	if len(row) <= n {
+		return nil, nil, false
+	}
+	return row[:n:n], row[n:], true
+}
 
 func parseSeq(key []byte) (seq uint64, ok bool) {
 	if len(key) != 8 {

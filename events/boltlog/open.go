@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -30,11 +31,12 @@ type Options struct {
 // Log is an open board file. It implements [events.Log]. Whoever created or
 // opened it closes it.
 type Log struct {
-	path string
-	opts Options
-	meta Meta
-	db   *bbolt.DB
-	file *os.File // bbolt's own; for looking at it, and to free its lock when bbolt cannot
+	path  string
+	opts  Options
+	meta  Meta
+	db    *bbolt.DB
+	quota atomic.Int64 // bytes; 0 = none
+	file  *os.File     // bbolt's own; for looking at it, and to free its lock when bbolt cannot
 
 	writing  sync.Mutex      // one writer at a time; taken before mu
 	frontier events.Frontier // guarded by writing: the tree at head
@@ -43,6 +45,7 @@ type Log struct {
 	mu      sync.RWMutex // guards all below
 	head    events.Head
 	offsets map[string]uint64
+	unused  gap   // between command ids
 	broken  error // set once: every call returns it
 }
 
@@ -145,6 +148,7 @@ func mapFile(path string, o *Options, open openFunc) (_ *Log, err error) {
 	l := &Log{path: path}
 	if o != nil {
 		l.opts = *o
+		l.quota.Store(o.MaxBytes)
 	}
 	defer func() {
 		if err != nil && l.file != nil {
@@ -155,9 +159,9 @@ func mapFile(path string, o *Options, open openFunc) (_ *Log, err error) {
 	defer faultsPanic()()
 	l.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout:      max(l.opts.Timeout, DefaultTimeout),
-		FreelistType: bbolt.FreelistArrayType,
+		FreelistType: bbolt.FreelistMapType,
 		PageSize:     pageSize,
-		MaxSize:      int(l.opts.MaxBytes),
+		MaxSize:      int(l.quota.Load()),
 		ReadOnly:     l.opts.ReadOnly,
 		// Were this false, bbolt would commit once while opening a file
 		// without a free list, which fails on a full disk.

@@ -62,11 +62,11 @@ func TestOpenRefuses(t *testing.T) {
 		{"NoMeta", boltlog.Damaged, dropBucket("meta")},
 		{"NoLog", boltlog.Damaged, dropBucket("log")},
 		{"NoText", boltlog.Damaged, dropBucket("text")},
-		{"NoTree", boltlog.Damaged, dropBucket("tree")},
 		{"NoCmd", boltlog.Damaged, dropBucket("cmd")},
 		{"NoTask", boltlog.Damaged, dropBucket("task")},
 		{"NoOffset", boltlog.Damaged, dropBucket("offset")},
-		{"LogEndsEarly", boltlog.Damaged, edit("log", func(b *bbolt.Bucket) error { return b.Delete(key(9)) })},
+		{"LastShort", boltlog.Damaged, edit("log", func(b *bbolt.Bucket) error { return b.Put(key(9), b.Get(key(9))[:32]) })},
+		{"LastHash", boltlog.Damaged, edit("log", func(b *bbolt.Bucket) error { return b.Put(key(9), append(make([]byte, 32), b.Get(key(9))[32:]...)) })},
 		{"LastRecord", boltlog.Damaged, edit("log", func(b *bbolt.Bucket) error { return b.Put(key(9), []byte("{}")) })},
 		{"Meta", boltlog.Damaged, edit("meta", func(b *bbolt.Bucket) error { return b.Put([]byte("board"), []byte("{}1234")) })},
 		{"OtherPageSize", boltlog.BadFormat, func(p string) error {

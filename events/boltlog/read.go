@@ -59,7 +59,10 @@ func (l *Log) Read(ctx context.Context, from uint64, limit int, withText bool) (
 			if got, ok := parseSeq(k); !ok || got != seq {
 				return damaged("record %d is missing", seq)
 			}
-			e := entry(tx, seq, v, withText)
+			e, err := entry(tx, seq, v, withText)
+			if err != nil {
+				return err
+			}
 			out = append(out, e)
 			if s.full(len(e.Record) + len(e.Text)) {
 				return nil
@@ -89,11 +92,10 @@ func (l *Log) ReadTask(ctx context.Context, task events.TaskID, from uint64, lim
 			if t != task || seq > head {
 				return nil
 			}
-			record := log.Get(seqKey(seq))
-			if record == nil {
-				return damaged("record %d of task %s is missing", seq, task)
+			e, err := entry(tx, seq, log.Get(seqKey(seq)), withText)
+			if err != nil {
+				return err
 			}
-			e := entry(tx, seq, record, withText)
 			out = append(out, e)
 			if s.full(len(e.Record) + len(e.Text)) {
 				return nil
@@ -104,12 +106,17 @@ func (l *Log) ReadTask(ctx context.Context, task events.TaskID, from uint64, lim
 	return out, err
 }
 
-func entry(tx *bbolt.Tx, seq uint64, record []byte, withText bool) events.Entry {
-	e := events.Entry{Seq: seq, Record: bytes.Clone(record)}
+// entry copies what is stored about a record, given its row.
+func entry(tx *bbolt.Tx, seq uint64, row []byte, withText bool) (e events.Entry, err error) {
+	_, record, ok := parseRow(seq, row)
+	if !ok {
+		return e, damaged("record %d is missing or too short", seq)
+	}
+	e = events.Entry{Seq: seq, Record: bytes.Clone(record)}
 	if withText {
 		e.Text = text(tx.Bucket(bucketText), seq)
 	}
-	return e
+	return e, nil
 }
 
 // text returns a copy of a text, nil if there is none or it was erased.
@@ -156,10 +163,17 @@ func (l *Log) Texts(ctx context.Context, seqs []uint64) ([][]byte, error) {
 
 // Command implements [events.Log].
 func (l *Log) Command(id events.CommandID) (c events.CommandEntry, found bool, err error) {
-	head := l.Head().Seq
+	l.mu.RLock()
+	head, unused, err := l.head.Seq, l.unused.has(id), l.broken
+	l.mu.RUnlock()
+	if unused || err != nil {
+		return c, false, err
+	}
 	err = l.view(func(tx *bbolt.Tx) error {
-		v := tx.Bucket(bucketCmd).Get(id[:])
-		if v == nil {
+		cursor := tx.Bucket(bucketCmd).Cursor()
+		k, v := cursor.Seek(id[:])
+		if !bytes.Equal(k, id[:]) {
+			l.missed(id, k, head)
 			return nil
 		}
 		var ok bool
@@ -173,6 +187,17 @@ func (l *Log) Command(id events.CommandID) (c events.CommandEntry, found bool, e
 		c = events.CommandEntry{}
 	}
 	return c, found, err
+}
+
+// missed notes which ids are unused: none from id to next, as a transaction
+// says that began when the log ended at head. What has been committed since it
+// need not know.
+func (l *Log) missed(id events.CommandID, next []byte, head uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.head.Seq == head {
+		l.unused.found(id, next)
+	}
 }
 
 // Offset implements [events.Log].

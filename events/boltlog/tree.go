@@ -2,7 +2,6 @@ package boltlog
 
 import (
 	"fmt"
-	"math/bits"
 
 	"go.etcd.io/bbolt"
 	"golang.org/x/mod/sumdb/tlog"
@@ -12,11 +11,11 @@ import (
 
 // hashReader reads stored hashes within a transaction.
 func hashReader(tx *bbolt.Tx) tlog.HashReader {
-	tree := tx.Bucket(bucketTree)
+	log := tx.Bucket(bucketLog)
 	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		hashes := make([]tlog.Hash, len(indexes))
 		for i, index := range indexes {
-			h, ok := getHash(tree, uint64(index))
+			h, ok := getHash(log, uint64(index))
 			if !ok {
 				return nil, damaged("hash %d of the tree is missing", index)
 			}
@@ -26,43 +25,31 @@ func hashReader(tx *bbolt.Tx) tlog.HashReader {
 	})
 }
 
-// getHash reads a hash by its index. A row of the tree holds the hashes that
-// its record completed, by level: one row a record is half the writes that one
-// row a hash would be.
-func getHash(tree *bbolt.Bucket, index uint64) (h tlog.Hash, ok bool) {
+// getHash reads a hash by its index: it stands with the record that completed
+// it, at its level.
+func getHash(log *bbolt.Bucket, index uint64) (h tlog.Hash, ok bool) {
 	level, n := tlog.SplitStoredHashIndex(int64(index))
-	row := tree.Get(seqKey(uint64(n+1) << level))
-	at := level * tlog.HashSize
-	if len(row) < at+tlog.HashSize {
+	seq := uint64(n+1) << level
+	hashes, _, ok := parseRow(seq, log.Get(seqKey(seq)))
+	if !ok {
 		return h, false
 	}
-	copy(h[:], row[at:])
+	copy(h[:], hashes[level*tlog.HashSize:])
 	return h, true
 }
 
-// rowSize is the size of the row of a record: it completes one subtree for
-// each factor of two in its position, and its own leaf.
-func rowSize(seq uint64) int { return (1 + bits.TrailingZeros64(seq)) * tlog.HashSize }
-
-// loadFrontier reads the frontier at the end of the log and checks that log
-// and tree end together.
+// loadFrontier reads the frontier at the end of the log and checks that its
+// last record is the one that was hashed.
 func loadFrontier(tx *bbolt.Tx) (f events.Frontier, err error) {
-	n, record, err := lastRecord(tx)
+	n, row, err := lastRow(tx)
 	if err != nil {
 		return f, err
 	}
-	if f, err = events.LoadFrontier(n, hashReader(tx)); err != nil {
+	if f, err = events.LoadFrontier(n, hashReader(tx)); err != nil || n == 0 {
 		return f, err
 	}
-	k, row := tx.Bucket(bucketTree).Cursor().Last()
-	if n == 0 && k == nil {
-		return f, nil
-	}
-	if last, ok := parseSeq(k); !ok || last != n || len(row) != rowSize(n) {
-		return f, damaged("the log ends at %d, its tree elsewhere", n)
-	}
-	leaf, _ := getHash(tx.Bucket(bucketTree), uint64(tlog.StoredHashIndex(0, int64(n-1))))
-	if leaf != events.LeafHash(record) {
+	hashes, record, ok := parseRow(n, row)
+	if !ok || tlog.Hash(hashes[:tlog.HashSize]) != events.LeafHash(record) {
 		return f, damaged("record %d does not match its hash", n)
 	}
 	return f, nil
@@ -71,8 +58,8 @@ func loadFrontier(tx *bbolt.Tx) (f events.Frontier, err error) {
 // maxRecords bounds what is taken for a position.
 const maxRecords = 1<<48 - 1
 
-// lastRecord returns the end of the log; seq is 0 if it is empty.
-func lastRecord(tx *bbolt.Tx) (seq uint64, record []byte, err error) {
+// lastRow returns the end of the log; seq is 0 if it is empty.
+func lastRow(tx *bbolt.Tx) (seq uint64, row []byte, err error) {
 	k, v := tx.Bucket(bucketLog).Cursor().Last()
 	if k == nil {
 		return 0, nil, nil

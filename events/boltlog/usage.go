@@ -36,6 +36,17 @@ func (u Usage) StopIntake() string {
 	return ""
 }
 
+// SetQuota changes the quota of the file; 0 = none. The file grows in steps of
+// 16 MiB, and a quota below its size only keeps it from growing.
+func (l *Log) SetQuota(maxBytes int64) {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	l.quota.Store(maxBytes)
+	if l.db != nil {
+		l.db.MaxSize = int(maxBytes)
+	}
+}
+
 // Usage looks at the file and its disk.
 func (l *Log) Usage() (u Usage, err error) {
 	info, err := os.Stat(l.path)
@@ -47,7 +58,7 @@ func (l *Log) Usage() (u Usage, err error) {
 		return u, fmt.Errorf("usage: statfs %s: %w", l.path, err)
 	}
 	u.FileBytes = info.Size()
-	u.MaxBytes = usable(l.opts.MaxBytes)
+	u.MaxBytes = usable(l.quota.Load())
 	u.DiskFree = int64(st.Bavail) * st.Bsize
 	u.DiskTotal = int64(st.Blocks) * st.Bsize
 	err = l.view(func(tx *bbolt.Tx) error {

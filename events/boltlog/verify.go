@@ -129,7 +129,6 @@ func newVerifier(l *Log) *verifier {
 		v.count(bucketText, func() uint64 { return v.texts }, func(k, _ []byte) uint64 { seq, _ := parseSeq(k); return seq }),
 		v.count(bucketTask, func() uint64 { return v.tasks }, func(k, _ []byte) uint64 { _, seq, _ := parseTaskKey(k); return seq }),
 		v.count(bucketCmd, func() uint64 { return v.commands }, func(k, val []byte) uint64 { c, _ := decodeCommand(k, val); return c.First }),
-		v.count(bucketTree, func() uint64 { return v.head.Seq }, func(k, _ []byte) uint64 { seq, _ := parseSeq(k); return seq }),
 	}
 	return v
 }
@@ -200,18 +199,23 @@ func (v *verifier) layout(tx *bbolt.Tx) bool {
 func (v *verifier) records(tx *bbolt.Tx) (done bool) {
 	s := newSlice(0)
 	c := tx.Bucket(bucketLog).Cursor()
-	k, record := c.Seek(seqKey(v.tree.Size() + 1))
+	k, row := c.Seek(seqKey(v.tree.Size() + 1))
 	for seq := v.tree.Size() + 1; seq <= v.head.Seq; seq++ {
 		if got, ok := parseSeq(k); !ok || got != seq {
 			v.report(seq, "missing; the rest of the log was not checked")
 			return true
 		}
-		v.hashes(tx, seq, record)
+		hashes, record, ok := parseRow(seq, row)
+		if !ok {
+			v.report(seq, "has only %d bytes; the rest of the log was not checked", len(row))
+			return true
+		}
+		v.hashes(seq, hashes, record)
 		v.record(tx, seq, record)
 		if s.full(len(record)) {
 			return false
 		}
-		k, record = c.Next()
+		k, row = c.Next()
 	}
 	v.endCommand(tx)
 	if root := v.tree.Root(); root != v.head.Root {
@@ -222,20 +226,14 @@ func (v *verifier) records(tx *bbolt.Tx) (done bool) {
 
 // hashes compares the stored hashes of one record with those that follow. The
 // tree goes on with the stored leaf, so that one bad record is one problem.
-func (v *verifier) hashes(tx *bbolt.Tx, seq uint64, record []byte) {
-	row := tx.Bucket(bucketTree).Get(seqKey(seq))
+func (v *verifier) hashes(seq uint64, stored, record []byte) {
 	var buf [64]tlog.Hash
-	if len(row) != rowSize(seq) {
-		v.report(seq, "its stored hashes are missing or have %d bytes, want %d", len(row), rowSize(seq))
-		v.tree.Append(events.LeafHash(record), buf[:0])
-		return
-	}
-	leaf := tlog.Hash(row[:tlog.HashSize])
+	leaf := tlog.Hash(stored[:tlog.HashSize])
 	if leaf != events.LeafHash(record) {
 		v.report(seq, "does not match its stored hash")
 	}
 	for level, want := range v.tree.Append(leaf, buf[:0]) {
-		if tlog.Hash(row[level*tlog.HashSize:][:tlog.HashSize]) != want {
+		if tlog.Hash(stored[level*tlog.HashSize:][:tlog.HashSize]) != want {
 			v.report(seq, "the stored hash of level %d does not follow from those below it", level)
 		}
 	}

@@ -28,13 +28,13 @@ func TestVerifyFinds(t *testing.T) {
 		name, bucket, want string
 		change             func(*bbolt.Bucket) error
 	}{
-		{"Record", "log", "record 5: ", func(b *bbolt.Bucket) error { return flip(b, key(5), 20) }},
+		{"Record", "log", "record 5: ", func(b *bbolt.Bucket) error { return flip(b, key(5), 32+20) }},
 		{"RecordReplaced", "log", "record 5: does not match its stored hash", func(b *bbolt.Bucket) error {
-			return b.Put(key(5), logtest.Commit(5, 1).Records[0].Record)
+			return b.Put(key(5), append(bytes.Clone(b.Get(key(5))[:32]), logtest.Commit(4, 1).Records[0].Record...))
 		}},
 		{"RecordsSwapped", "log", "record 5: says that it is record 6", func(b *bbolt.Bucket) error {
 			five, six := bytes.Clone(b.Get(key(5))), bytes.Clone(b.Get(key(6)))
-			return errors.Join(b.Put(key(5), six), b.Put(key(6), five))
+			return errors.Join(b.Put(key(5), append(five[:32:32], six[64:]...)), b.Put(key(6), append(six[:64:64], five[32:]...)))
 		}},
 		{"RecordSpaced", "log", "not in canonical form", func(b *bbolt.Bucket) error {
 			return b.Put(key(5), append(bytes.Clone(b.Get(key(5))), ' '))
@@ -45,10 +45,11 @@ func TestVerifyFinds(t *testing.T) {
 		{"TextLost", "text", "record 5: log damaged: the text is missing", func(b *bbolt.Bucket) error { return b.Delete(key(5)) }},
 		{"TextStray", "text", "record 6: ", func(b *bbolt.Bucket) error { return b.Put(key(6), b.Get(key(5))) }},
 		{"TextBeyond", "text", "bucket text has", func(b *bbolt.Bucket) error { return b.Put([]byte("odd"), []byte("x")) }},
-		{"Leaf", "tree", "does not match its stored hash", func(b *bbolt.Bucket) error { return flip(b, key(4), 0) }},
-		{"Inner", "tree", "record 4: the stored hash of level 1 does not follow", func(b *bbolt.Bucket) error { return flip(b, key(4), 63) }},
-		{"RowMissing", "tree", "record 5: its stored hashes are missing", func(b *bbolt.Bucket) error { return b.Delete(key(5)) }},
-		{"HashStray", "tree", "its tree elsewhere", func(b *bbolt.Bucket) error { return b.Put([]byte("odd"), key(1)) }},
+		{"LogEndsEarly", "log", "record 7: the index does not say", func(b *bbolt.Bucket) error { return b.Delete(key(9)) }},
+		{"Leaf", "log", "does not match its stored hash", func(b *bbolt.Bucket) error { return flip(b, key(4), 0) }},
+		{"Inner", "log", "record 4: the stored hash of level 1 does not follow", func(b *bbolt.Bucket) error { return flip(b, key(4), 63) }},
+		{"RowShort", "log", "record 5: has only 32 bytes", func(b *bbolt.Bucket) error { return b.Put(key(5), b.Get(key(5))[:32]) }},
+		{"RowStray", "log", "last key of the log", func(b *bbolt.Bucket) error { return b.Put([]byte("odd"), key(1)) }},
 		{"CmdMissing", "cmd", "record 4: the index does not say", func(b *bbolt.Bucket) error { return b.Delete(id[:]) }},
 		{"CmdFirst", "cmd", "record 4: the index does not say", func(b *bbolt.Bucket) error { return flip(b, id[:], 7) }},
 		{"CmdCheck", "cmd", "record 4: the index does not say", func(b *bbolt.Bucket) error { return flip(b, id[:], 20) }},

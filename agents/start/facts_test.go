@@ -1,0 +1,139 @@
+//go:build linux
+
+package start
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/hermesboard/hermes/agents"
+	"github.com/hermesboard/hermes/sandbox"
+	"github.com/hermesboard/hermes/sandbox/driver"
+)
+
+// box is a backend that only says what it can do.
+type box struct {
+	name   string
+	can    driver.Capabilities
+	broken string
+	probes atomic.Int32
+}
+
+func (b *box) Name() string                      { return b.name }
+func (b *box) Capabilities() driver.Capabilities { return b.can }
+func (b *box) Layout(*driver.Spec) driver.Layout { return driver.Layout{} }
+func (b *box) Probe(context.Context) driver.Report {
+	b.probes.Add(1)
+	return driver.Report{Available: b.broken == "", Reason: b.broken}
+}
+func (b *box) Start(context.Context, *driver.Spec) (driver.Session, error) {
+	return nil, errors.New("not here")
+}
+
+func TestRoster(t *testing.T) {
+	profile := t.TempDir()
+	tool := filepath.Join(profile, "bin", "tool")
+	if err := os.MkdirAll(filepath.Dir(tool), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(tool, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(tool+".txt", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	open := &box{name: "open", can: driver.NetworkFull | driver.Socket}
+	shut := &box{name: "shut", can: driver.Files | driver.NetworkNone | driver.Socket}
+	deaf := &box{name: "deaf", can: driver.Files | driver.NetworkNone}
+	sick := &box{name: "sick", can: driver.Files | driver.NetworkNone | driver.Socket, broken: "no user namespaces"}
+	boxes, err := sandbox.NewRegistry(sandbox.New(open), sandbox.New(shut), sandbox.New(deaf), sandbox.New(sick))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Roster{Profile: profile, Default: "shut", Sandboxes: boxes}
+	command := func(argv ...string) agents.Runtime { return agents.Runtime{Kind: "command", Command: argv} }
+	for _, tt := range []struct {
+		name     string
+		runtime  agents.Runtime
+		terminal agents.Terminal
+		code     string // empty = can be started
+		words    string
+	}{
+		{"fine", command("sh"), agents.Terminal{}, "", ""},
+		{"fine open", command("sh"), agents.Terminal{Backend: "open"}, "", ""},
+		{"fine open full", command("sh"), agents.Terminal{Backend: "open", Network: "full"}, "", ""},
+		{"builtin", agents.Runtime{Kind: "builtin", Name: "writer"}, agents.Terminal{}, "", ""},
+		{"placeholder", command("{hermes}", "x"), agents.Terminal{}, "", ""},
+		{"in the workspace", command("./run.sh"), agents.Terminal{}, "", ""},
+		{"mounted", command(tool), agents.Terminal{Mounts: []string{filepath.Dir(tool)}}, "", ""},
+		{"on its own path", command("tool"), agents.Terminal{Backend: "open", Set: map[string]string{"PATH": filepath.Dir(tool)}}, "", ""},
+		{"no program", command("no-such-program"), agents.Terminal{}, "runtime_missing", "no-such-program"},
+		{"no file", command("/no/such"), agents.Terminal{}, "runtime_missing", "/no/such"},
+		{"no program, a file", command(tool + ".txt"), agents.Terminal{Backend: "open"}, "runtime_missing", "not a program"},
+		{"not visible", command(tool), agents.Terminal{}, "runtime_missing", "terminal.mounts"},
+		{"only on the host's path", command("tool"), agents.Terminal{Backend: "open"}, "runtime_missing", `"tool"`},
+		{"unknown sandbox", command("sh"), agents.Terminal{Backend: "moon"}, "sandbox_gap", "moon"},
+		{"sick", command("sh"), agents.Terminal{Backend: "sick"}, "sandbox_gap", "sick no user namespaces"},
+		{"requires", command("sh"), agents.Terminal{Backend: "open", Requires: []string{"files", "syscalls"}}, "sandbox_gap", "open files syscalls"},
+		{"no network cannot be kept", command("sh"), agents.Terminal{Backend: "open", Network: "none"}, "sandbox_gap", "open network.none"},
+		{"network cannot be given", command("sh"), agents.Terminal{Network: "full"}, "sandbox_gap", "shut network.full"},
+		{"socket", command("sh"), agents.Terminal{Backend: "deaf"}, "sandbox_gap", "deaf socket"},
+		{"sources", agents.Runtime{Kind: "builtin", Name: "writer", Sources: "/no/such"}, agents.Terminal{}, "agent_config", "/no/such"},
+		{"mount", command("sh"), agents.Terminal{Mounts: []string{"/no/such"}}, "agent_config", "/no/such"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := agents.Save(profile, &agents.Agent{Name: "coder", Runtime: tt.runtime, Terminal: tt.terminal}); err != nil {
+				t.Fatal(err)
+			}
+			a, err := r.Agent(t.Context(), "coder")
+			var p *agents.Problem
+			switch {
+			case tt.code == "" && (err != nil || a.Terminal.Backend == ""):
+				t.Errorf("got %+v, %v, want it fine", a, err)
+			case tt.code != "" && (!errors.As(err, &p) || p.Code != tt.code || p.Agent != "coder"):
+				t.Errorf("got %v, want %s", err, tt.code)
+			}
+			for word := range strings.FieldsSeq(tt.words) {
+				if !strings.Contains(err.Error(), word) {
+					t.Errorf("got %q, want it to name %s", err, word)
+				}
+			}
+		})
+	}
+	if _, err := r.Agent(t.Context(), "nobody"); err == nil || err.(*agents.Problem).Code != "agent_unknown" {
+		t.Errorf("got %v, want agent_unknown", err)
+	}
+	for _, b := range []*box{open, shut, sick} {
+		if n := b.probes.Load(); n != 1 {
+			t.Errorf("%s was probed %d times, want once", b.name, n)
+		}
+	}
+}
+
+// TestProbeCutOff: a probe that was cut off says nothing.
+func TestProbeCutOff(t *testing.T) {
+	b := &box{name: "b", can: driver.Files | driver.NetworkNone | driver.Socket, broken: "canceled"}
+	boxes, err := sandbox.NewRegistry(sandbox.New(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile := t.TempDir()
+	if err := agents.Save(profile, &agents.Agent{Name: "w", Runtime: agents.Runtime{Kind: "builtin", Name: "writer"}}); err != nil {
+		t.Fatal(err)
+	}
+	r := &Roster{Profile: profile, Default: "b", Sandboxes: boxes}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := r.Agent(ctx, "w"); err == nil {
+		t.Error("got an agent from a probe that was cut off")
+	}
+	b.broken = ""
+	if _, err := r.Agent(t.Context(), "w"); err != nil {
+		t.Errorf("got %v, want it probed again", err)
+	}
+}
