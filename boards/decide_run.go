@@ -84,7 +84,7 @@ func (d *decision) claimable(c ClaimTask, t *task, agent string, personal bool) 
 	if want != agent && (want != "" || t.phase == events.Review) {
 		return reject(CodeNotYours, id, fmt.Sprintf(hint, id, agent), "%v %s %s, not %s", id, wants, cmp.Or(want, "a person"), agent)
 	}
-	return nil
+	return d.crowded(id, t, agent)
 }
 
 // openParent returns the first parent that holds a task.

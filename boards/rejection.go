@@ -19,6 +19,7 @@ const (
 	CodeRunOpen        Code = "run_open"             // the task has a run that has not ended
 	CodePaused         Code = "paused"               // the board is paused
 	CodeAgentHeld      Code = "agent_held"           // the agent must not be started
+	CodeNoRoom         Code = "no_room"              // so many runs at once are not allowed
 	CodeTooEarly       Code = "too_early"            // its time has not come
 	CodeNoArtifact     Code = "artifact_missing"     // a file named is not stored
 	CodeNoSuchCard     Code = "created_card_missing" // a card said to be created is not there or not by this run

@@ -73,6 +73,11 @@ func (j *judge) record(r *events.Record) {
 	if r.Task != 0 {
 		j.changed = append(j.changed, r.Task)
 	}
+	if t := j.s.trees[r.Run]; t != nil && r.Task == r.Run.Task {
+		if _, stop := r.Data.(events.RunStopping); r.Actor.Kind == events.Worker || !stop {
+			t.sign(r.Time)
+		}
+	}
 	switch p := r.Data.(type) {
 	case events.PolicyChanged:
 		j.policy = p.Policy
@@ -123,22 +128,22 @@ func (j *judge) caps(agent, tenant string) {
 			tenants++
 		}
 	}
-	p := &j.policy
-	limit := p.AgentCap
-	for _, c := range p.AgentCaps {
-		if c.Name == agent {
-			limit = c.Max
+	over := func(what string, n int32, limit func(*events.Policy) int32) {
+		if most := limit(&j.policy); most > 0 && n > most {
+			j.s.fail("%d runs at once %s, at most %d", n, what, most)
 		}
 	}
-	over := func(what string, n, limit int32) {
-		if limit > 0 && n > limit {
-			j.s.fail("%d runs at once %s, at most %d", n, what, limit)
+	over("on the board", all, func(p *events.Policy) int32 { return p.BoardCap })
+	over("of "+agent, agents, func(p *events.Policy) int32 {
+		for _, c := range p.AgentCaps {
+			if c.Name == agent {
+				return c.Max
+			}
 		}
-	}
-	over("on the board", all, p.BoardCap)
-	over("of "+agent, agents, limit)
+		return p.AgentCap
+	})
 	if tenant != "" {
-		over("for "+tenant, tenants, p.TenantCap)
+		over("for "+tenant, tenants, func(p *events.Policy) int32 { return p.TenantCap })
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // people lets persons do whatever they may, at random.
 func (s *sim) people() {
 	s.every(6*time.Minute, "create", func(rng *rand.Rand) {
-		if s.faults && s.log.state.Tasks() < 60 {
+		if s.faults && s.log.state.Tasks() < s.most {
 			s.person(rng, s.newTasks(rng))
 		}
 	})

@@ -40,18 +40,22 @@ type result struct {
 // simulate plays one seed.
 func simulate(t *testing.T, seed uint64, m mutant) (res result) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSim(t, seed, m, simPolicy)
-		s.mu.Lock()
-		s.trouble()
-		s.people()
-		s.mu.Unlock()
-		s.drive(s.begun.Add(simTime))
-		s.calm()
-		s.drive(s.begun.Add(simTime + calmTime))
-		s.over_()
-		res = s.result()
+		res = newSim(t, seed, m, simPolicy).play(simTime)
 	})
 	return res
+}
+
+// play lets a seed go for so long with all its troubles, and then in peace.
+func (s *sim) play(d time.Duration) result {
+	s.mu.Lock()
+	s.trouble()
+	s.people()
+	s.mu.Unlock()
+	s.drive(s.begun.Add(d))
+	s.calm()
+	s.drive(s.begun.Add(d + calmTime))
+	s.atRest()
+	return s.result()
 }
 
 func (s *sim) result() result {
@@ -68,12 +72,13 @@ func (s *sim) calm() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = false
+	s.pace = 1
 	s.agents.set("")
 	s.every(5*time.Minute, "calm", s.settle)
 }
 
-// over_ is asked at the end: everything has come to rest, and for a reason.
-func (s *sim) over_() {
+// atRest is asked at the end: everything has come to rest, and for a reason.
+func (s *sim) atRest() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failed != "" {
@@ -162,4 +167,23 @@ func TestSimRepeats(t *testing.T) {
 	}
 }
 
-var _ = rand.New
+// TestSimMonth plays 30 days: terms, schedules, waits, suspends, clocks that are stepped.
+func TestSimMonth(t *testing.T) {
+	start := time.Now()
+	var res result
+	synctest.Test(t, func(t *testing.T) {
+		s := newSim(t, 30, mutant{}, func(p *events.Policy, _ *rand.Rand) { p.DefaultAssignee = "coder" })
+		s.pace, s.most = 24, 400
+		res = s.play(30 * 24 * time.Hour)
+	})
+	if res.failed != "" {
+		t.Error(res.failed)
+	}
+	t.Logf("30 days: %d events, %d steps in %v", res.records, res.steps, time.Since(start).Round(time.Millisecond))
+	for _, k := range []string{"clock stepped forwards", "clock stepped backwards", "restart of the gateway", "hold: scheduled", "hold: retry_wait", "run that was stopped as stalled", "end: completed", "end: crashed", "end: lost"} {
+		t.Logf("%7d  %s", res.seen[k], k)
+		if res.seen[k] == 0 {
+			t.Errorf("%q never happened", k)
+		}
+	}
+}

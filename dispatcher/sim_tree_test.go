@@ -67,7 +67,7 @@ const (
 
 var endings = []ending{
 	succeeds, succeeds, succeeds, succeeds, succeeds, succeeds, succeeds, succeeds, fails, crashes, exitsSilently, verdictCrash, verdictHang, rateLimited,
-	overloaded, blocks, asksReview, asksReview, leavesBehind, superDies, superDiesAlone, hangs, neverRenews, lies, lies, makesChildren,
+	overloaded, blocks, asksReview, asksReview, leavesBehind, superDies, superDiesAlone, hangs, neverRenews, lies, lies, makesChildren, makesChildren,
 }
 
 func (t *tree) working() bool { return t.agent || t.extra > 0 }
@@ -237,25 +237,20 @@ func (t *tree) renewal() {
 func (t *tree) beat() {
 	t.after(time.Duration(1+t.rng.IntN(30))*time.Minute, "beat", func() {
 		if t.agent && t.super && !t.hung && !t.gaveVerdict {
-			if _, err := t.do(boards.Heartbeat{Task: t.a.Run.Task, Done: 1}); err == nil {
-				t.sign()
-			}
+			_, _ = t.do(boards.Heartbeat{Task: t.a.Run.Task, Done: 1})
 			t.beat()
 		}
 	})
 }
 
-// sign notes a sign of life that the board has seen. While the wall clock has
-// been set back the time of the log stands still, and it sees none.
-func (t *tree) sign() {
-	r := t.s.log.view.Run(t.a.Run)
-	switch {
-	case r == nil:
-	case r.LastSign == t.lastSign:
+// sign notes a sign of life on the board. While the wall clock has been set
+// back the time of the log stands still, and a sign looks like the one before.
+func (t *tree) sign(at events.Time) {
+	if at == t.lastSign {
 		t.s.saw("sign that the board did not see")
-	default:
-		t.lastSign, t.renewed, t.signed = r.LastSign, time.Now(), time.Now()
+		return
 	}
+	t.lastSign, t.renewed, t.signed = at, time.Now(), time.Now()
 }
 
 func (t *tree) by() boards.Principal {
@@ -308,7 +303,6 @@ func (t *tree) give(c boards.Command, then func()) {
 	t.insist(c, func(err error) {
 		if err == nil {
 			t.gaveVerdict = true
-			t.sign()
 		}
 		then()
 	})
@@ -370,8 +364,8 @@ func (t *tree) finish() {
 		t.lie()
 		t.verdict(events.Pass, end(events.OutcomeCompleted))
 	case makesChildren:
-		_, _ = t.do(boards.CreateTasks{Tasks: []boards.NewTask{{Title: "child", Assignee: t.a.Agent, Parents: []boards.Parent{{Task: task}}}}})
-		t.verdict(events.Pass, end(events.OutcomeCompleted))
+		child := boards.NewTask{Title: "child", Assignee: t.a.Agent, Parents: []boards.Parent{{Task: task}}}
+		t.insist(boards.CreateTasks{Tasks: []boards.NewTask{child}}, func(error) { t.verdict(events.Pass, end(events.OutcomeCompleted)) })
 	}
 }
 

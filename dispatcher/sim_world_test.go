@@ -28,7 +28,8 @@ type sim struct {
 	t      *testing.T
 	seed   uint64
 	mutant mutant
-	quiet  bool // no people
+	pace   int // how many times rarer than usual people and trouble are
+	most   int // tasks
 	dir    string
 	slots  *Slots
 	begun  time.Time
@@ -48,7 +49,8 @@ type sim struct {
 	pids   int64
 	seen   map[string]int
 	failed string
-	over   chan struct{} // closed when the simulation is over
+	other  *projections.View // what a mutant shows the dispatcher
+	over   chan struct{}     // closed when the simulation is over
 }
 
 // event is something that happens at an instant.
@@ -72,7 +74,7 @@ func (q *agenda) Pop() any {
 
 func newSim(t *testing.T, seed uint64, m mutant, policy func(*events.Policy, *rand.Rand)) *sim {
 	s := &sim{
-		t: t, seed: seed, mutant: m, dir: t.TempDir(), begun: time.Now(), poked: make(chan struct{}, 1),
+		t: t, seed: seed, mutant: m, pace: 1, most: 60, dir: t.TempDir(), begun: time.Now(), poked: make(chan struct{}, 1),
 		trees: map[events.RunID]*tree{}, seen: map[string]int{}, over: make(chan struct{}),
 	}
 	rng := s.random("policy", 0)
@@ -138,7 +140,7 @@ func (s *sim) every(d time.Duration, name string, f func(*rand.Rand)) {
 	rng := s.random(name, 0)
 	var again func()
 	again = func() {
-		s.after(time.Duration(rng.Int64N(int64(2*d))), name, func() {
+		s.after(time.Duration(s.pace)*time.Duration(rng.Int64N(int64(2*d))), name, func() {
 			f(rng)
 			again()
 		})

@@ -16,7 +16,7 @@ type watched struct {
 	lookAt   time.Time   // when to look at its processes; zero = at once
 	lastSign events.Time // as the board last had it
 	signAt   time.Time   // when that was noticed
-	started  time.Time   // of the run, on the monotonic clock; zero = not looked at yet
+	started  time.Time   // of the run, on the monotonic clock: the wall clock only tells its age when first seen here
 	stopping bool        // a goroutine stops its processes
 	stopAt   time.Time   // not to be stopped again before
 	stuck    events.Time // its processes did not die, since then
@@ -82,6 +82,9 @@ func (d *Dispatcher) watchRun(ctx context.Context, now time.Time, p *plan, j *jo
 		w.lastSign, w.signAt = j.LastSign, now
 		d.heard.renew(j.ID, now)
 	}
+	if w.started.IsZero() && j.Run.Started != 0 {
+		w.started = now.Add(-max(0, d.wall(now).Sub(j.Run.Started)))
+	}
 	heard := d.heard.seen(j.ID, now)
 	if j.Person() {
 		return d.watchPerson(ctx, now, p, j, heard)
@@ -135,13 +138,9 @@ func (d *Dispatcher) watchPerson(ctx context.Context, now time.Time, p *plan, j 
 	return d.endRun(ctx, now, p, j)
 }
 
-// watchClock stops a run that has said nothing, or run, for too long. The wall
-// clock may be stepped: it only tells how old a run was when first seen here.
+// watchClock stops a run that has said nothing, or run, for too long.
 func (d *Dispatcher) watchClock(ctx context.Context, now time.Time, p *plan, j *job, w *watched) error {
 	if limit := millis(j.limit); limit > 0 {
-		if w.started.IsZero() {
-			w.started = now.Add(-max(0, d.wall(now).Sub(j.Run.Started)))
-		}
 		left := limit - now.Sub(w.started)
 		if left <= 0 {
 			return d.stopRun(ctx, j, events.OutcomeTimedOut, "ran longer than "+projections.Span(limit))

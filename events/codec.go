@@ -2,6 +2,7 @@ package events
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -25,16 +26,32 @@ var strict = json.JoinOptions(
 
 // parseULID reads 26 letters in the only spelling that is written.
 func parseULID(id *ULID, b []byte) error {
-	var again [ulid.EncodedSize]byte
-	err := id.UnmarshalText(b)
-	if err == nil {
-		err = id.MarshalTextTo(again[:])
-	}
-	if err != nil || !bytes.Equal(again[:], b) {
+	if len(b) != ulid.EncodedSize || b[0] > '7' {
 		return fmt.Errorf("%q is not a ULID", b)
 	}
+	var high, low uint64
+	for _, c := range b {
+		v := base32[c]
+		if v > 31 {
+			return fmt.Errorf("%q is not a ULID", b)
+		}
+		high, low = high<<5|low>>59, low<<5|uint64(v)
+	}
+	binary.BigEndian.PutUint64(id[:], high)
+	binary.BigEndian.PutUint64(id[8:], low)
 	return nil
 }
+
+// base32 maps an upper-case letter of Crockford's alphabet to its value, all else to 0xff.
+var base32 = func() (t [256]byte) {
+	for i := range t {
+		t[i] = 0xff
+	}
+	for i, c := range ulid.Encoding {
+		t[c] = byte(i)
+	}
+	return t
+}()
 
 // Encode returns the canonical bytes of r. It refuses a record that could not
 // be read back, for example one without an id, an actor or data, and returns
@@ -265,14 +282,15 @@ func EncodeText(t Text) ([]byte, error) {
 	if t.Salt == (Salt{}) {
 		return nil, errors.New("encode text: the salt is zero")
 	}
-	b, err := json.Marshal(t)
-	if err != nil {
-		return nil, fmt.Errorf("encode text: %w", err)
+	w := wire{b: make([]byte, 0, 256), writing: true}
+	t.write(&w)
+	if w.err != nil {
+		return nil, fmt.Errorf("encode text: %w", w.err)
 	}
-	if len(b) > MaxTextBytes {
-		return nil, fmt.Errorf("encode text: %w: %d bytes, at most %d", ErrTooLarge, len(b), MaxTextBytes)
+	if len(w.b) > MaxTextBytes {
+		return nil, fmt.Errorf("encode text: %w: %d bytes, at most %d", ErrTooLarge, len(w.b), MaxTextBytes)
 	}
-	return b, nil
+	return w.b, nil
 }
 
 // DecodeText reads a text as strictly as [Decode] reads a record.

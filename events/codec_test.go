@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -373,5 +374,34 @@ func TestCommandIDs(t *testing.T) {
 	}
 	if CheckOf(Actor{Human, "an", "ncli"}, []byte("content")) == check {
 		t.Error("two actors have one check")
+	}
+}
+
+// A text is written by hand as its struct tags say.
+func TestEncodeTextAsTagged(t *testing.T) {
+	values := []reflect.Value{}
+	for _, v := range []any{"", "plain", "\"\\/\b\f\n\r\t\x01\x7f", "Grüße \u2028 <&> 🐢", "bad \xff", []string(nil), []string{}, []string{"", "a\"", "ü"},
+		jsontext.Value(nil), jsontext.Value(`{"b": [1, 2], "a" : "\u00fc"}`), jsontext.Value(``), jsontext.Value(`{"a":1,"a":2}`)} {
+		values = append(values, reflect.ValueOf(v))
+	}
+	tried := 0
+	for i := range reflect.TypeFor[Fields]().NumField() {
+		for _, v := range values {
+			text := Text{Salt: Salt{1, 0xab}, Fields: Fields{Note: "n"}}
+			field := reflect.ValueOf(&text.Fields).Elem().Field(i)
+			if field.Type() != v.Type() {
+				continue
+			}
+			field.Set(v)
+			want, wantErr := json.Marshal(text)
+			got, err := EncodeText(text)
+			if (err == nil) != (wantErr == nil) || err == nil && !bytes.Equal(got, want) {
+				t.Errorf("field %d: got %s, %v, want %s, %v", i, got, err, want, wantErr)
+			}
+			tried++
+		}
+	}
+	if tried < 50 {
+		t.Errorf("%d values tried, want more", tried)
 	}
 }

@@ -19,14 +19,13 @@ func CheckOf(actor Actor, content []byte) Check {
 
 // hashOf hashes a label and parts, each behind its length as eight big-endian
 // bytes, so that no two lists of parts look alike.
-func hashOf(label string, parts ...[]byte) (sum [16]byte) {
-	h := sha256.New()
-	var length [8]byte
-	for _, part := range append([][]byte{[]byte(label)}, parts...) {
-		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
-		h.Write(length[:])
-		h.Write(part)
+func hashOf(label string, parts ...[]byte) [16]byte {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 512), uint64(len(label)))
+	b = append(b, label...)
+	for _, part := range parts {
+		b = binary.BigEndian.AppendUint64(b, uint64(len(part)))
+		b = append(b, part...)
 	}
-	copy(sum[:], h.Sum(nil))
-	return sum
+	sum := sha256.Sum256(b)
+	return [16]byte(sum[:])
 }

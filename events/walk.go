@@ -1,5 +1,11 @@
 package events
 
+import (
+	"encoding/hex"
+
+	"github.com/go-json-experiment/json"
+)
+
 // Descriptions of the record and of the payloads that make up most of a log.
 // The others go through their struct tags; a test holds that both ways agree.
 
@@ -25,6 +31,39 @@ func (r *Record) walkHead(w *wire, typ *Type, version *uint32) {
 
 func (r *Record) walkTail(w *wire) {
 	w.digest("text", &r.Text, optional)
+	w.close()
+}
+
+// write writes a text. Reading one is rare and goes through the struct tags.
+func (t *Text) write(w *wire) {
+	w.open()
+	w.field("salt", false, required)
+	w.b = append(w.b, '"')
+	w.b = hex.AppendEncode(w.b, t.Salt[:])
+	w.b = append(w.b, '"')
+	w.field("fields", false, required)
+	t.Fields.write(w)
+	w.close()
+}
+
+func (f *Fields) write(w *wire) {
+	w.open()
+	w.text("title", &f.Title, optional)
+	w.text("body", &f.Body, optional)
+	w.text("summary", &f.Summary, optional)
+	w.text("result", &f.Result, optional)
+	w.text("comment", &f.Comment, optional)
+	w.text("reason", &f.Reason, optional)
+	w.text("answer", &f.Answer, optional)
+	w.text("note", &f.Note, optional)
+	w.text("evidence", &f.Evidence, optional)
+	list(w, "options", &f.Options, (*wire).str)
+	list(w, "names", &f.Names, (*wire).str)
+	if w.member("metadata", f.Metadata != nil) {
+		b, err := json.Marshal(f.Metadata)
+		w.fail(err)
+		w.b = append(w.b, b...)
+	}
 	w.close()
 }
 

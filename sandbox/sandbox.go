@@ -39,6 +39,10 @@ type Sandbox struct {
 	drv driver.Driver
 }
 
+// minProcesses is the least limit of processes: a program in Go or JavaScript
+// with fewer dies of a thread that it cannot start.
+const minProcesses = 64
+
 // New wraps a driver. It is called by the constructors of driver packages.
 func New(drv driver.Driver) *Sandbox { return &Sandbox{drv: drv} }
 
@@ -65,6 +69,11 @@ func (s *Sandbox) Probe(ctx context.Context) Report { return s.drv.Probe(ctx) }
 // and arguments can name them. It does no I/O.
 func (s *Sandbox) Layout(spec *Spec) Layout { return s.drv.Layout(spec) }
 
+// Cgroup is where the processes of a session with that mark will be: the path
+// of a control group as /proc/PID/cgroup shows it, and KillCgroup and
+// CgroupAlive take it. It is empty where sessions have none. It does no I/O.
+func (s *Sandbox) Cgroup(mark string) string { return s.drv.Cgroup(mark) }
+
 // Start runs the program of spec. It returns a *GapError where the spec asks
 // for something the backend cannot enforce. That the program does not exist is
 // told by Start or, with some backends, by Session.Wait. When ctx ends, the
@@ -84,7 +93,7 @@ func (s *Sandbox) Start(ctx context.Context, spec *Spec) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sandbox %s: start %s: %w", s.Name(), own.Argv[0], err)
 	}
-	return newSession(ctx, s.Name(), own.Mark, drv), nil
+	return newSession(ctx, s.Name(), own.Mark, s.Cgroup(own.Mark), drv), nil
 }
 
 // Needs is the set of capabilities that a spec asks for.
@@ -166,6 +175,9 @@ func prepare(spec *Spec) error {
 	l := spec.Limits
 	if min(l.MemoryBytes, int64(l.MilliCPUs), int64(l.Processes), l.DiskBytes, l.TmpBytes, int64(l.OpenFiles), l.FileBytes) < 0 {
 		return specError("limits", "negative")
+	}
+	if l.Processes > 0 && l.Processes < minProcesses {
+		return specError("limits", fmt.Sprintf("%d processes are too few for the threads of one program, the least is %d", l.Processes, minProcesses))
 	}
 	if spec.Mark == "" {
 		spec.Mark = rand.Text()

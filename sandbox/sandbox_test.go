@@ -22,6 +22,7 @@ type fake struct {
 
 func (f *fake) Name() string                        { return f.name }
 func (f *fake) Capabilities() driver.Capabilities   { return f.caps }
+func (f *fake) Cgroup(string) string                { return "" }
 func (f *fake) Layout(*driver.Spec) driver.Layout   { return driver.Layout{} }
 func (f *fake) Probe(context.Context) driver.Report { return driver.Report{Available: true} }
 func (f *fake) Start(_ context.Context, spec *driver.Spec) (driver.Session, error) {

@@ -15,9 +15,9 @@ import (
 // Session is a running program and its descendants. All methods are safe for
 // concurrent use. The one who started it closes it.
 type Session struct {
-	box, mark string
-	drv       driver.Session
-	unwatch   func() bool
+	box, mark, cgroup string
+	drv               driver.Session
+	unwatch           func() bool
 	// done is closed by the waiting goroutine when the main process has ended;
 	// status and waitErr are written before.
 	done    chan struct{}
@@ -26,8 +26,8 @@ type Session struct {
 	cause   atomic.Pointer[error] // why the context killed it, if it did
 }
 
-func newSession(ctx context.Context, box, mark string, drv driver.Session) *Session {
-	s := &Session{box: box, mark: mark, drv: drv, done: make(chan struct{})}
+func newSession(ctx context.Context, box, mark, cgroup string, drv driver.Session) *Session {
+	s := &Session{box: box, mark: mark, cgroup: cgroup, drv: drv, done: make(chan struct{})}
 	go s.wait() // ends with the main process, which Close ends
 	s.unwatch = context.AfterFunc(ctx, func() {
 		if s.running() {
@@ -64,6 +64,10 @@ func (s *Session) PID() int { return s.drv.PID() }
 
 // Mark is the value of HERMES_MARK in the session's processes.
 func (s *Session) Mark() string { return s.mark }
+
+// Cgroup is the path of the session's own control group, empty if it has none.
+// It is what Sandbox.Cgroup told for its mark.
+func (s *Session) Cgroup() string { return s.cgroup }
 
 // Done is closed when the main process has ended.
 func (s *Session) Done() <-chan struct{} { return s.done }

@@ -26,6 +26,7 @@ type box struct {
 
 func (b *box) Name() string                      { return b.name }
 func (b *box) Capabilities() driver.Capabilities { return b.can }
+func (b *box) Cgroup(string) string              { return "" }
 func (b *box) Layout(*driver.Spec) driver.Layout { return driver.Layout{} }
 func (b *box) Probe(context.Context) driver.Report {
 	b.probes.Add(1)

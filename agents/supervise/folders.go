@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/hermesboard/hermes/agents"
+	"github.com/hermesboard/hermes/agents/workspace"
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/projections"
 )
@@ -22,8 +22,9 @@ type folders struct {
 }
 
 // folders makes the folders of a run. A run that continues another takes over
-// its workspace; the agent's state folder is one per task and agent.
-func (r *run) folders() (folders, error) {
+// its workspace; the agent's state folder is one per task and agent. A run
+// that starts clean after another finds what that one left among its inputs.
+func (r *run) folders(ctx context.Context) (folders, error) {
 	dir, a := r.spec.Dir(), r.spec.Assignment
 	f := folders{
 		workspace: filepath.Join(dir, "workspace"),
@@ -31,23 +32,27 @@ func (r *run) folders() (folders, error) {
 		outputs:   filepath.Join(dir, "outputs"),
 		state:     filepath.Join(r.spec.BoardDir, "state", a.Run.Task.String(), a.Agent),
 	}
-	take := []string{"workspace", "outputs"}
-	switch a.Workspace.Kind {
-	case events.Dir:
+	if a.Workspace.Path != "" {
 		if err := r.outside(a.Workspace.Path); err != nil {
 			return f, fmt.Errorf("workspace: %w", err)
 		}
-		f.workspace, take = a.Workspace.Path, []string{"outputs"}
-	case events.Repo:
-		return f, errors.New("workspaces of kind repo are not supported here; choose scratch or dir")
 	}
+	if a.Workspace.Kind == events.Dir {
+		f.workspace = a.Workspace.Path
+	}
+	runs := filepath.Dir(dir)
 	if a.Continues != (events.RunID{}) {
-		before := RunDir(r.spec.BoardDir, a.Continues)
-		for _, part := range take {
-			err := os.Rename(filepath.Join(before, part), filepath.Join(dir, part))
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return f, fmt.Errorf("take over from %s: %w", a.Continues, err)
-			}
+		if err := workspace.TakeOver(runs, a.Continues, a.Run); err != nil {
+			return f, fmt.Errorf("take over from %s: %w", a.Continues, err)
+		}
+	} else if a.Run.N > 1 {
+		if _, err := workspace.Earlier(ctx, runs, events.RunID{Task: a.Run.Task, N: a.Run.N - 1}, a.Run); err != nil {
+			r.deps.Warn(fmt.Errorf("what attempt %d left: %w", a.Run.N-1, err))
+		}
+	}
+	if a.Workspace.Kind == events.Repo {
+		if err := r.clone(ctx, dir); err != nil {
+			return f, err
 		}
 	}
 	for _, p := range []string{f.workspace, f.inputs, f.outputs, f.state} {

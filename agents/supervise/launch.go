@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hermesboard/hermes/agents"
+	"github.com/hermesboard/hermes/agents/workspace"
 	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/driver"
 )
@@ -54,6 +55,10 @@ func (r *run) launch(box *sandbox.Sandbox, f folders) (*sandbox.Spec, error) {
 	}
 
 	in := box.Layout(spec)
+	if r.checkout != nil {
+		in.Workspace = path.Join(in.Workspace, workspace.Folder)
+		spec.Dir = in.Workspace
+	}
 	socket := path.Join(in.SocketDir, socketName)
 	env := map[string]string{"PATH": agents.DefaultPath, "HOME": state, "LANG": "C.UTF-8", "TMPDIR": "/tmp"}
 	for _, pass := range r.spec.Env {

@@ -10,11 +10,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/hermesboard/hermes/agents"
 	"github.com/hermesboard/hermes/agents/worker"
+	"github.com/hermesboard/hermes/agents/workspace"
 	"github.com/hermesboard/hermes/boards/api"
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/projections"
@@ -43,7 +45,11 @@ type run struct {
 	started time.Time
 	server  *worker.Server // nil until it serves
 	verdict keeper
-	kept    bool // the folders can be continued
+	kept    bool        // the folders can be continued
+	passed  atomic.Bool // the board took a verdict that ends the task well
+
+	checkout *workspace.Checkout // nil unless the workspace is a repository
+	bundle   bundler
 }
 
 // end is how an attempt ended, as far as the supervisor can tell.
@@ -68,7 +74,23 @@ func Run(ctx context.Context, spec Spec, deps Deps) error {
 	r := &run{spec: spec, deps: deps, started: time.Now()}
 	r.verdict = keeper{dir: spec.Dir(), fence: spec.Assignment.Fence, door: deps.Door}
 	ended := r.attempt(ctx)
-	return r.report(context.WithoutCancel(ctx), ended)
+	if err := r.report(context.WithoutCancel(ctx), ended); err != nil {
+		return err
+	}
+	if r.passed.Load() {
+		r.clear()
+	}
+	return nil
+}
+
+// clear removes the folders of a run whose work was accepted: what counts of
+// it is stored. Folders of others, and the log, stay.
+func (r *run) clear() {
+	for _, part := range workspace.Parts {
+		if _, err := workspace.Remove(context.Background(), filepath.Dir(r.spec.Dir()), r.spec.Assignment.Run.String()+"/"+part); err != nil {
+			r.deps.Warn(fmt.Errorf("clear %s: %w", part, err))
+		}
+	}
 }
 
 // released waits for the byte that lets the run start.
@@ -94,7 +116,7 @@ func (r *run) attempt(ctx context.Context) end {
 	if r.out, err = openTranscript(filepath.Join(r.spec.Dir(), logFile)); err != nil {
 		return failed(err)
 	}
-	f, err := r.folders()
+	f, err := r.folders(ctx)
 	if err != nil {
 		return failed(err)
 	}
@@ -114,6 +136,7 @@ func (r *run) attempt(ctx context.Context) end {
 	if err != nil {
 		return failed(err)
 	}
+	r.bundle = bundler{run: r, box: box, spec: spec, outputs: f.outputs}
 	stopServing, err := r.serve(context.WithoutCancel(ctx))
 	if err != nil {
 		return failed(err)
@@ -216,7 +239,7 @@ func (r *run) serve(ctx context.Context) (stop func(), err error) {
 	r.server = &worker.Server{
 		Door: patient{r.deps.Door}, Board: a.Board, Run: a.Run, Fence: a.Fence, Agent: a.Agent, Role: a.Role, Tenant: a.Tenant,
 		Workspace: a.Workspace, Store: r.deps.Store, Fault: r.deps.Warn,
-		Verdict: r.verdict.send,
+		Verdict: r.send,
 		Context: func(d projections.Detail) string { return agents.Context(d, time.Now()) },
 	}
 	ctx, cancel := context.WithCancel(ctx)

@@ -25,5 +25,6 @@
 //
 // Moving and removing follow no links and touch only the folders of runs.
 //
-// Submodules and large files of LFS are not part of a clone.
+// Submodules and large files of LFS are not part of a clone. The host needs git
+// 2.30 or later, sandboxes any.
 package workspace

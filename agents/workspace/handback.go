@@ -60,6 +60,7 @@ func (c *Checkout) Bundle(agent *sandbox.Spec, box *sandbox.Sandbox) *sandbox.Sp
 	}
 	in := box.Layout(spec)
 	spec.Dir = path.Join(in.Workspace, Folder)
+	spec.Env = append(spec.Env, "GIT_CEILING_DIRECTORIES="+in.Workspace) // no repository around it is meant
 	spec.Argv = []string{"/bin/sh", "-c", bundleScript, "bundle", c.Branch, c.Base, path.Join(in.Outputs, BundleName(c.Branch))}
 	return spec
 }

@@ -164,7 +164,10 @@ func TestManyTreesAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 32 {
 		wg.Go(func() {
-			for _, path := range paths {
+			for k, path := range paths {
+				if (k+i)%4 != 0 { // each path is still taken by eight at once
+					continue
+				}
 				wrong := append(slices.Clone(path), fmt.Sprintf("--no-such-flag-%d", i))
 				noun := append(slices.Clone(path[:len(path)-1]), fmt.Sprintf("nonsense%d", i), "x")
 				for _, args := range [][]string{wrong, noun, append(slices.Clone(path), "--help")} {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/hermesboard/hermes/agents/workspace"
 	"github.com/hermesboard/hermes/boards/api"
 	"github.com/hermesboard/hermes/boards/registry"
 	"github.com/hermesboard/hermes/events"
@@ -186,10 +187,10 @@ func (g *collector) runs(ctx context.Context) error {
 		}
 		switch {
 		case g.over(ended.Time(), g.policy.KeepLogMS):
-			errs = append(errs, g.drop(root, "run", e.Name()))
+			errs = append(errs, g.drop(ctx, root, "run", e.Name()))
 		case g.over(ended.Time(), g.policy.KeepScratchMS):
-			for _, part := range []string{"workspace", "inputs", "outputs"} {
-				errs = append(errs, g.drop(root, "workspace", e.Name()+"/"+part))
+			for _, part := range workspace.Parts {
+				errs = append(errs, g.drop(ctx, root, "workspace", e.Name()+"/"+part))
 			}
 		}
 	}
@@ -204,7 +205,7 @@ func (g *collector) goesOn(run events.RunID) bool {
 }
 
 // drop removes a folder of a run and notes what it held.
-func (g *collector) drop(root *os.Root, kind, name string) error {
+func (g *collector) drop(ctx context.Context, root *os.Root, kind, name string) error {
 	info, err := root.Lstat(name)
 	if err != nil || !info.IsDir() {
 		return nil
@@ -220,7 +221,7 @@ func (g *collector) drop(root *os.Root, kind, name string) error {
 		return nil
 	})
 	if err == nil && !g.dry {
-		err = root.RemoveAll(name)
+		_, err = workspace.Remove(ctx, root.Name(), name)
 	}
 	if err != nil {
 		return fmt.Errorf("remove %s: %w", filepath.Join(root.Name(), name), err)

@@ -57,8 +57,8 @@ func TestFailover(t *testing.T) {
 	}
 	records := p.judge(l)
 	slices.Sort(gaps)
-	if worst := gaps[len(gaps)-1]; worst > time.Second {
-		t.Errorf("a takeover took %s, want at most 1s", worst)
+	if middle, worst := gaps[len(gaps)/2], gaps[len(gaps)-1]; middle > within(time.Second) || worst > within(5*time.Second) {
+		t.Errorf("takeovers took %s (median) and %s (longest), want 1s and 5s at most", middle, worst)
 	}
 	t.Logf("%d owners killed: taken over after %s (median), %s (longest); %d commands acknowledged, %d sent again, %d events",
 		n, gaps[len(gaps)/2], gaps[len(gaps)-1], len(l.acks), tries, records)
@@ -98,7 +98,7 @@ func TestDeadSocket(t *testing.T) {
 	}
 	start := time.Now()
 	p.must("kanban", "create", "alone") // without a gateway
-	if took := time.Since(start); took > 2*time.Second {
+	if took := time.Since(start); took > within(2*time.Second) {
 		t.Errorf("a call past the dead socket took %s", took)
 	}
 	g = p.gateway()
@@ -142,7 +142,7 @@ func TestBoardsComeAndGo(t *testing.T) {
 	p.must("board", "create", "beta")
 	made := time.Now()
 	eventually(t, "the new board is held", func() bool { return strings.Contains(g.log.String(), `"board":"beta","runs":0`) })
-	if took := time.Since(made); took > 2*time.Second {
+	if took := time.Since(made); took > within(2*time.Second) {
 		t.Errorf("a new board was noticed after %s", took)
 	}
 	g.signal(syscall.SIGTERM)
@@ -198,6 +198,10 @@ func TestFullDisk(t *testing.T) {
 	if g.over() {
 		t.Fatalf("the gateway died of the full disk: %s", g.log)
 	}
+	g.signal(syscall.SIGTERM)
+	g.ends(stopWithin)
+	g = p.gateway() // starts on a full disk, too
+	p.must("kanban", "show", first)
 	if err := fill.Truncate(0); err != nil {
 		t.Fatal(err)
 	}
@@ -272,14 +276,26 @@ func TestRetryAcrossOwners(t *testing.T) {
 	g.ends(2 * time.Second)
 }
 
+// waiter is an agent that gives its verdict when the file go is there.
+const waiter = `until test -e $HERMES_STATE/go; do sleep 0.02; done; exec $HERMES_BIN worker complete ok`
+
+// let makes a waiter go on.
+func (p *place) let(task, agent string) {
+	p.t.Helper()
+	if err := os.WriteFile(filepath.Join(p.home.Paths("acme").State, task, agent, "go"), nil, 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // A verdict given while the owner hangs waits, and counts.
 func TestVerdictWhileTheOwnerHangs(t *testing.T) {
 	t.Parallel()
-	p := newPlace(t, map[string]string{"brief": `sleep 0.3; exec $HERMES_BIN worker complete ok`}, nil)
+	p := newPlace(t, map[string]string{"waiter": waiter}, nil)
 	g := p.gateway()
-	task := p.create("brief")
+	task := p.create("waiter")
 	agent := p.agentOf(task)
 	g.signal(syscall.SIGSTOP)
+	p.let(task, "waiter")
 	pauseFor(2 * time.Second) // it calls meanwhile
 	if !agent.alive() {
 		t.Error("the agent gave up on an owner that hung for two seconds")

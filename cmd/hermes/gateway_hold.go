@@ -20,7 +20,7 @@ const (
 	glanceEvery = 500 * time.Millisecond // how often the folder of boards is glanced at for new ones
 	lookEvery   = 5 * time.Second        // how often it is read in any case, and a board in trouble tried again
 	shortWait   = 10 * time.Millisecond  // first wait for a holder that does not serve
-	longWait    = 500 * time.Millisecond // last wait for one
+	longWait    = 50 * time.Millisecond  // last wait for one
 )
 
 var gatewayPrincipal = boards.Principal{Actor: events.Actor{Kind: events.Gateway, Name: "gateway"}}

@@ -47,6 +47,11 @@ func (x *call) printBoard(ctx context.Context, b api.Board, q projections.ListQu
 			rows = append(rows, []string{prefix + c.ID.String(), c.Status.String(), fmt.Sprint(c.Priority), dash(line(c.Assignee)),
 				ago(now, c.Since), cut(line(c.Title), x.titleWidth()), doing(c, questions, now)})
 		}
+		if x.narrow() {
+			for i, r := range rows {
+				rows[i] = []string{r[0], r[1], r[5], r[6]}
+			}
+		}
 		table(x.Stdout, x.Width, rows)
 	}
 	fmt.Fprintf(x.Stdout, "\n%s\n", x.footer(stats, len(cards), prefix != ""))
@@ -118,12 +123,18 @@ func (x *call) footer(s projections.Stats, shown int, all bool) string {
 	return strings.Join(words, "      ")
 }
 
+// narrow reports whether a terminal has no room for all columns of a table.
+func (x *call) narrow() bool { return x.Width > 0 && x.Width < 90 }
+
 // titleWidth is how much of a title fits beside the rest.
 func (x *call) titleWidth() int {
-	if x.Width == 0 || x.Width > 120 {
+	switch {
+	case x.Width == 0 || x.Width > 120:
 		return 40
+	case x.narrow():
+		return max(12, x.Width/4)
 	}
-	return max(16, x.Width/3)
+	return x.Width / 3
 }
 
 // doing says what a card does at the moment, or what it waits for.

@@ -61,13 +61,13 @@ func getBranch(ctx context.Context, x *call, d projections.Detail, store *regist
 	short := strings.TrimPrefix(got.Ref, "refs/heads/")
 	fmt.Fprintln(x.Stdout, short)
 	if !x.flag("quiet") {
-		x.say("%s of %s in %s, not checked out; look at it there: git log -p %s", plural(got.Commits, "new commit", "new commits"), run, line(filepath.Clean(into)), since(got, short))
+		x.say("%s of %s in %s, not checked out; look at it there: git log -p %s", plural(got.Commits, "new commit", "new commits"), run, line(filepath.Clean(into)), onTop(got, short))
 	}
 	return nil
 }
 
-// since spells the range of commits that a branch added.
-func since(got workspace.Fetched, branch string) string {
+// onTop spells the range of commits that a branch added.
+func onTop(got workspace.Fetched, branch string) string {
 	if got.Base == "" {
 		return branch
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/signal"
 	"syscall"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/hermesboard/hermes/agents/start"
 	"github.com/hermesboard/hermes/boards/api"
+	"github.com/hermesboard/hermes/boards/registry"
 	"github.com/hermesboard/hermes/dispatcher"
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/projections"
@@ -35,7 +37,7 @@ func runDispatch(ctx context.Context, x *call) error {
 		return err
 	}
 	defer home.Close()
-	slug, _, err := x.boardName(home)
+	slug, err := x.boardMeant(ctx, home)
 	if err != nil {
 		return err
 	}
@@ -49,7 +51,9 @@ func runDispatch(ctx context.Context, x *call) error {
 	}
 	opts := holdOptions(home)
 	held, err := home.Hold(ctx, slug, 0, opts)
-	if err != nil {
+	if errors.Is(err, registry.ErrNoBoard) {
+		return x.noBoard(ctx, home, slug)
+	} else if err != nil {
 		return err
 	}
 	s, err := h.open(held, !x.flag("dry-run"))
@@ -99,7 +103,7 @@ func (x *call) printNext(s *service) error {
 		fmt.Fprintf(x.Stdout, "%s  %s  %s, %s\n", n.Task, n.Agent, n.Runtime, n.Backend)
 	}
 	if len(starts) == 0 {
-		fmt.Fprintln(x.Stdout, "nothing would be started")
+		fmt.Fprintln(x.Stdout, "nothing would be started; hermes kanban list says what each task waits for")
 	}
 	return nil
 }

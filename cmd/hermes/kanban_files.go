@@ -184,7 +184,9 @@ func getVerb(env Env) *cli.Command {
 Examples:
   hermes kanban get t4
   hermes kanban get t4 brief.md -o /tmp/out`,
-		[]cli.Flag{str("output", "o", "the folder (default: here)"), flag("force", "", "replace files that are there")}, runGet)
+		[]cli.Flag{str("output", "o", "the folder (default: here)"), flag("force", "", "replace files, or the branch, that are there"),
+			flag("branch", "", "fetch the commits that were handed back instead, into the repository --into; nothing is checked out"),
+			str("into", "", "with --branch: the repository (default: here)")}, runGet)
 }
 
 func runGet(ctx context.Context, x *call) error {
@@ -208,6 +210,9 @@ func runGet(ctx context.Context, x *call) error {
 	store, err := x.artifacts(ctx, b)
 	if err != nil {
 		return err
+	}
+	if x.flag("branch") {
+		return getBranch(ctx, x, d, store, x.str("into"))
 	}
 	out := x.Dir
 	if o := x.str("output"); filepath.IsAbs(o) {

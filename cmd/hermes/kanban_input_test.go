@@ -232,7 +232,7 @@ func TestFetchStaysInside(t *testing.T) {
 // but the default one.
 func TestReadingMakesNothing(t *testing.T) {
 	d := newDesk(t)
-	for _, verb := range []string{"list", "show t1", "why t1", "stats", "inbox", "runs t1", "log t1", "watch", "tail t1", "attachments t1", "context t1", "diag", "complete t1", "create x"} {
+	for _, verb := range []string{"list", "show t1", "why t1", "stats", "inbox", "runs t1", "log t1", "watch", "tail t1", "attachments t1", "context t1", "diag", "complete t1", "create x", "dispatch", "dispatch --dry-run"} {
 		d.refuses(3, "there is no board nope", append(split(verb), "-b", "nope")...)
 	}
 	if found, _ := os.ReadDir(filepath.Join(d.dir, "home", "boards")); len(found) != 0 {

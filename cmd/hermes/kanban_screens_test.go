@@ -110,7 +110,8 @@ History    1 event, last 5     hermes board replay default --task t3
 	d.shows("t5 archived\n", "archive", "default/t5")
 }
 
-// TestNarrow: a terminal's lines are cut, not broken.
+// TestNarrow: a terminal's lines are cut, not broken, and what waits for a
+// person is still to be seen.
 func TestNarrow(t *testing.T) {
 	d := newDesk(t)
 	d.does("create", strings.Repeat("long words ", 20), "-a", "researcher")
@@ -119,6 +120,10 @@ func TestNarrow(t *testing.T) {
 		if n := runes(strings.TrimRight(l, "\n")); n > 60 {
 			t.Errorf("%d columns in a terminal of 60: %q", n, l)
 		}
+	}
+	d.does("block", "t1", "EUR?")
+	if out := d.does("list"); !strings.Contains(out, "NEEDS YOU: EUR?") {
+		t.Errorf("got\n%s", out)
 	}
 }
 
@@ -170,6 +175,7 @@ func TestAllBoards(t *testing.T) {
 	d.does("complete", "beta/t1")
 	d.refuses(2, "several boards exist and none was named: acme, beta\n  name one with --board", "create", "x")
 	d.refuses(2, "are on different boards", "complete", "acme/t1", "beta/t1")
+	d.refuses(2, "several boards exist", "dispatch", "--dry-run")
 	d.refuses(2, "t1 may be of another board than beta/t1", "reopen", "t1", "beta/t1")
 	d.refuses(2, "t1 may be of another board than beta", "reopen", "beta/t1", "t1")
 	d.refuses(2, "--board acme and beta/t1 are different boards", "reopen", "-b", "acme", "beta/t1")

@@ -97,34 +97,41 @@ func (x *call) board(ctx context.Context) (api.Board, error) {
 	return x.reach(ctx, home, slug)
 }
 
-// boardToChange opens it to change something. Where several boards exist, a
-// script must say which one it means.
+// boardToChange opens it to change something.
 func (x *call) boardToChange(ctx context.Context) (api.Board, error) {
 	home, err := x.home()
 	if err != nil {
 		return nil, err
 	}
-	slug, explicit, err := x.boardName(home)
+	slug, err := x.boardMeant(ctx, home)
 	if err != nil {
 		return nil, err
 	}
-	if !explicit && !x.Prompt {
-		entries, err := home.List(ctx)
-		if err != nil {
-			return nil, err
-		}
-		var live []string
-		for _, e := range entries {
-			if e.State != registry.Archived {
-				live = append(live, e.Slug)
-			}
-		}
-		if len(live) > 1 {
-			return nil, &usageError{msg: "several boards exist and none was named: " + strings.Join(live, ", "),
-				hint: "name one with --board or HERMES_BOARD"}
+	return x.reach(ctx, home, slug)
+}
+
+// boardMeant resolves which board is to be changed. Where several exist, a
+// script must say which one it means.
+func (x *call) boardMeant(ctx context.Context, home *registry.Home) (string, error) {
+	slug, explicit, err := x.boardName(home)
+	if err != nil || explicit || x.Prompt {
+		return slug, err
+	}
+	entries, err := home.List(ctx)
+	if err != nil {
+		return "", err
+	}
+	var live []string
+	for _, e := range entries {
+		if e.State != registry.Archived {
+			live = append(live, e.Slug)
 		}
 	}
-	return x.reach(ctx, home, slug)
+	if len(live) > 1 {
+		return "", &usageError{msg: "several boards exist and none was named: " + strings.Join(live, ", "),
+			hint: "name one with --board or HERMES_BOARD"}
+	}
+	return slug, nil
 }
 
 // reach returns the board, from its owner if it has one and otherwise by

@@ -38,7 +38,7 @@ func workerCommand(env Env) *cli.Command {
 		verb(env, "request-review", "[SUMMARY]", "hand the work to a reviewer", "", key(str("summary", "", "what was done"), str("reviewer", "", "which agent"), artifacts), workerReview),
 		verb(env, "request-changes", "REASON", "send reviewed work back (reviewers)", "", key(), workerChanges),
 		verb(env, "approve", "[SUMMARY]", "end a review well (reviewers)", "", key(), workerApprove),
-		builtinVerb(env),
+		mcpVerb(env), builtinVerb(env),
 	)
 }
 

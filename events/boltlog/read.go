@@ -53,13 +53,15 @@ func (l *Log) Read(ctx context.Context, from uint64, limit int, withText bool) (
 			return nil
 		}
 		s := newSlice(limit)
+		out = make([]events.Entry, 0, min(head-from+1, uint64(s.max)))
+		var records arena
 		c := tx.Bucket(bucketLog).Cursor()
 		k, v := c.Seek(seqKey(from))
 		for seq := from; seq <= head; seq++ {
 			if got, ok := parseSeq(k); !ok || got != seq {
 				return damaged("record %d is missing", seq)
 			}
-			e, err := entry(tx, seq, v, withText)
+			e, err := entry(tx, seq, v, withText, &records)
 			if err != nil {
 				return err
 			}
@@ -83,6 +85,7 @@ func (l *Log) ReadTask(ctx context.Context, task events.TaskID, from uint64, lim
 	err = l.view(func(tx *bbolt.Tx) error {
 		s := newSlice(limit)
 		log := tx.Bucket(bucketLog)
+		var records arena
 		c := tx.Bucket(bucketTask).Cursor()
 		for k, _ := c.Seek(taskKey(task, from)); k != nil; k, _ = c.Next() {
 			t, seq, ok := parseTaskKey(k)
@@ -92,7 +95,7 @@ func (l *Log) ReadTask(ctx context.Context, task events.TaskID, from uint64, lim
 			if t != task || seq > head {
 				return nil
 			}
-			e, err := entry(tx, seq, log.Get(seqKey(seq)), withText)
+			e, err := entry(tx, seq, log.Get(seqKey(seq)), withText, &records)
 			if err != nil {
 				return err
 			}
@@ -107,16 +110,29 @@ func (l *Log) ReadTask(ctx context.Context, task events.TaskID, from uint64, lim
 }
 
 // entry copies what is stored about a record, given its row.
-func entry(tx *bbolt.Tx, seq uint64, row []byte, withText bool) (e events.Entry, err error) {
+func entry(tx *bbolt.Tx, seq uint64, row []byte, withText bool, records *arena) (e events.Entry, err error) {
 	_, record, ok := parseRow(seq, row)
 	if !ok {
 		return e, damaged("record %d is missing or too short", seq)
 	}
-	e = events.Entry{Seq: seq, Record: bytes.Clone(record)}
+	e = events.Entry{Seq: seq, Record: records.clone(record)}
 	if withText {
 		e.Text = text(tx.Bucket(bucketText), seq)
 	}
 	return e, nil
+}
+
+// arena hands out copies that share blocks, of which the next is twice as
+// large: a thousand records are a dozen allocations.
+type arena []byte
+
+func (a *arena) clone(b []byte) []byte {
+	if len(b) > cap(*a)-len(*a) {
+		*a = make([]byte, 0, max(len(b), min(2*cap(*a), 64<<10)))
+	}
+	start := len(*a)
+	*a = append(*a, b...)
+	return (*a)[start:len(*a):len(*a)]
 }
 
 // text returns a copy of a text, nil if there is none or it was erased.

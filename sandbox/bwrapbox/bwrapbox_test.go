@@ -10,8 +10,14 @@ import (
 	"github.com/hermesboard/hermes/sandbox/sandboxtest"
 )
 
-func newBox() *sandbox.Sandbox { return bwrapbox.New(nil) }
+func bare() *sandbox.Sandbox { return bwrapbox.New(nil) }
 
-func TestMain(m *testing.M) { sandboxtest.Main(m, newBox) }
+func grouped() *sandbox.Sandbox {
+	return bwrapbox.New(&bwrapbox.Options{Cgroups: sandbox.DetectCgroups()})
+}
 
-func TestConformance(t *testing.T) { sandboxtest.Run(t, newBox) }
+func TestMain(m *testing.M) { sandboxtest.Main(m, bare, grouped) }
+
+func TestConformance(t *testing.T) { sandboxtest.Run(t, bare) }
+
+func TestConformanceWithCgroups(t *testing.T) { sandboxtest.RunWithCgroups(t, grouped) }

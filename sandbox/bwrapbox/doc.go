@@ -10,8 +10,10 @@
 // everything newer than the filter. Programs of another architecture than the
 // host's native one are killed.
 //
-// It does not limit memory, processor time, the number of processes, or what
-// is written into the workspace and outputs, and says so in its capabilities.
+// Memory, processor time and the number of processes are limited where
+// [Options] has control groups that do so on this host; bwrap's own two
+// processes count. What is written into the workspace and outputs is not
+// limited. The capabilities say so.
 // It shares the host's kernel. The full network includes the host's loopback
 // and its abstract sockets. Run by root, the program has uid 0 on the files
 // that it is given, though no capability.

@@ -5,6 +5,7 @@ package bwrapbox
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -64,7 +65,7 @@ func (b bubblewrap) selfTest(ctx context.Context) (err error) {
 	var out, complaints bytes.Buffer
 	run, err := b.Start(ctx, &driver.Spec{
 		Argv: []string{"/bin/sh", "-c", probeScript, "probe", canary, extra}, Env: []string{"PATH=/usr/bin:/bin"},
-		Workspace: workspace, Mark: "probe", Stdout: &out, Stderr: &complaints,
+		Workspace: workspace, Mark: rand.Text(), Stdout: &out, Stderr: &complaints,
 	})
 	if err != nil {
 		return err

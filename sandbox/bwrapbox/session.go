@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hermesboard/hermes/sandbox/driver"
+	"github.com/hermesboard/hermes/sandbox/internal/cgroup"
 	"github.com/hermesboard/hermes/sandbox/internal/process"
 )
 
@@ -27,6 +28,7 @@ const (
 
 type session struct {
 	outer *process.Process // bwrap itself, on the host
+	group *cgroup.Group    // nil if it has none
 	// first is the first process of the process namespace: when it has ended,
 	// all others have. Nil if bwrap ended before it made the namespace.
 	first      *process.Handle
@@ -47,15 +49,14 @@ type event struct {
 }
 
 // open takes over bwrap just started, and waits until it made the namespace.
-func open(ctx context.Context, outer *process.Process, status *os.File, complaints *head) (driver.Session, error) {
-	s := &session{outer: outer, complaints: complaints, statusDone: make(chan struct{})}
+func open(ctx context.Context, s *session, status *os.File) (driver.Session, error) {
 	made := make(chan error, 1)
 	go s.readStatus(status, made) // ends when bwrap does
 	var err error
 	select {
 	case err = <-made:
 	case <-ctx.Done():
-		outer.Signal(unix.SIGKILL) // an error means that it has ended
+		s.outer.Signal(unix.SIGKILL) // an error means that it has ended
 		<-made
 		err = context.Cause(ctx)
 	}
@@ -174,6 +175,9 @@ func (s *session) Alive() bool {
 	if s.dead {
 		return false
 	}
+	if grouped, err := s.group.Alive(); err != nil || grouped {
+		return true
+	}
 	if !s.outer.Ended() || s.first == nil {
 		return !s.outer.Ended()
 	}
@@ -207,6 +211,9 @@ func (s *session) kill() error {
 	case <-time.After(killTime):
 		return &driver.TreeAliveError{PIDs: []int{s.outer.Main.PID}}
 	}
+	if err := s.emptyGroup(); err != nil {
+		return err
+	}
 	if s.first != nil {
 		s.first.Reap() // ours if this process adopts orphans, else the host's
 		s.first.Close()
@@ -214,6 +221,27 @@ func (s *session) kill() error {
 	s.outer.Release()
 	s.dead = true
 	return nil
+}
+
+// emptyGroup ends what may be left in the group, and removes it.
+func (s *session) emptyGroup() error {
+	deadline := time.Now().Add(killTime)
+	for {
+		alive, err := s.group.Alive()
+		if err != nil {
+			return err
+		}
+		if !alive {
+			return s.group.Remove()
+		}
+		if err := s.group.Kill(); err != nil {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return &driver.TreeAliveError{Reason: "left in the session's cgroup"}
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func (s *session) Close() error {

@@ -5,6 +5,7 @@ package bwrapbox
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,12 +21,17 @@ import (
 	"github.com/hermesboard/hermes/sandbox/internal/process"
 )
 
-type bubblewrap struct{ path string }
+type bubblewrap struct {
+	path    string
+	cgroups *sandbox.Cgroups
+}
 
 func (bubblewrap) Name() string { return Name }
 
-func (bubblewrap) Capabilities() driver.Capabilities {
-	return driver.Files | driver.NetworkNone | driver.NetworkFull | driver.Processes | driver.Users |
+func (b bubblewrap) Cgroup(mark string) string { return b.cgroups.Path(mark) }
+
+func (b bubblewrap) Capabilities() driver.Capabilities {
+	return b.cgroups.Capabilities() | driver.Files | driver.NetworkNone | driver.NetworkFull | driver.Processes | driver.Users |
 		driver.Syscalls | driver.LimitTmp | driver.LimitOpenFiles | driver.LimitFileSize | driver.Socket
 }
 
@@ -63,6 +69,11 @@ func (b bubblewrap) Start(ctx context.Context, spec *driver.Spec) (driver.Sessio
 		status.Close()
 		return nil, err
 	}
+	group, err := b.cgroups.Make(spec.Mark, spec.Limits)
+	if err != nil {
+		status.Close()
+		return nil, err
+	}
 	complaints := &head{to: spec.Stderr}
 	stdout := spec.Stdout
 	if process.SameWriter(stdout, spec.Stderr) {
@@ -70,16 +81,16 @@ func (b bubblewrap) Start(ctx context.Context, spec *driver.Spec) (driver.Sessio
 	}
 	proc, err := process.Start(&process.Command{
 		Path: path, Argv: append([]string{"bwrap", "--args", optionsFD, "--"}, spec.Argv...),
-		Env: []string{sandbox.MarkVariable + "=" + spec.Mark}, Dir: "/", Files: files.files, Mark: spec.Mark,
+		Env: []string{sandbox.MarkVariable + "=" + spec.Mark}, Dir: "/", Files: files.files, Mark: spec.Mark, Group: group,
 		IO:        process.Streams{Stdin: spec.Stdin, Stdout: stdout, Stderr: complaints},
 		OpenFiles: spec.Limits.OpenFiles, FileBytes: spec.Limits.FileBytes,
 	})
 	files.close() // our copy of the status pipe's end, too
 	if err != nil {
 		status.Close()
-		return nil, err
+		return nil, errors.Join(err, group.Remove())
 	}
-	return open(ctx, proc, status, complaints)
+	return open(ctx, &session{outer: proc, group: group, complaints: complaints, statusDone: make(chan struct{})}, status)
 }
 
 // fdList collects what becomes descriptor 3 and up in bwrap.

@@ -13,9 +13,13 @@ type Driver interface {
 	// Name is the backend's name in configuration and messages.
 	Name() string
 
-	// Capabilities is what the backend enforces when it works. It does not
-	// depend on the host; Probe does.
+	// Capabilities is what the backend enforces when it works. It depends on
+	// what the driver was made with, and on the host no further; Probe does.
 	Capabilities() Capabilities
+
+	// Cgroup is the path, as in /proc/PID/cgroup, of the control group that a
+	// session with that mark has to itself while it lives; empty if it has none.
+	Cgroup(mark string) string
 
 	// Layout says where the folders of spec are found inside. It does no I/O.
 	Layout(spec *Spec) Layout
@@ -116,7 +120,7 @@ type Mount struct {
 type Limits struct {
 	MemoryBytes int64 // whole tree
 	MilliCPUs   int   // whole tree; 1000 is one core
-	Processes   int   // whole tree, threads included
+	Processes   int   // whole tree, threads included; at least 64
 	DiskBytes   int64 // what is written into workspace and outputs
 	TmpBytes    int64 // each writable place that is no host folder; zero is the backend's default
 	OpenFiles   int   // per process

@@ -12,14 +12,15 @@ type family struct {
 }
 
 // attribute is pure. Self is this process, mains the main processes it started
-// and did not release, markOf reads a process's mark.
+// and did not release. markOf reads a process's mark; it is certain when it is
+// that of a control group the process is in, which decides alone.
 //
 // A process belongs to a session when it carries its mark, is in the process
 // session its main process leads (that id cannot be taken by another process
 // while the main process is not released), or when its parent belongs to it.
 // A child of self that did none of this, yet is in another process session
 // than self, was adopted: it is a stray.
-func attribute(all []process.Stat, self process.Stat, mains map[int]process.Main, markOf func(pid int) string) family {
+func attribute(all []process.Stat, self process.Stat, mains map[int]process.Main, markOf func(pid int) (mark string, certain bool)) family {
 	byPID := make(map[int]process.Stat, len(all))
 	for _, p := range all {
 		byPID[p.PID] = p
@@ -49,7 +50,8 @@ func attribute(all []process.Stat, self process.Stat, mains map[int]process.Main
 		if _, ok := mains[p.Session]; ok {
 			return p.Session
 		}
-		if main, ok := byMark[markOf(p.PID)]; ok {
+		mark, certain := markOf(p.PID)
+		if main := byMark[mark]; main != 0 || certain {
 			return main
 		}
 		if p.Parent == self.PID {

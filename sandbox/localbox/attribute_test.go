@@ -4,6 +4,7 @@ package localbox
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/hermesboard/hermes/sandbox/internal/process"
@@ -30,6 +31,8 @@ func TestAttribute(t *testing.T) {
 		{"its child without", process.Stat{PID: 24, Parent: 23, Session: 24, Start: 102}, "", 20},
 		{"mark outside this process's tree", process.Stat{PID: 31, Parent: 1, Session: 31, Start: 201}, "b", 30},
 		{"stray", process.Stat{PID: 40, Parent: 10, Session: 40, Start: 201}, "", stray},
+		{"stray in a group", process.Stat{PID: 42, Parent: 10, Session: 42, Start: 201}, "group:b", 30},
+		{"in a group of nobody here", process.Stat{PID: 43, Parent: 10, Session: 43, Start: 201}, "group:c", nobody},
 		{"child of the stray", process.Stat{PID: 41, Parent: 40, Session: 40, Start: 202}, "", stray},
 		{"child of this process", process.Stat{PID: 50, Parent: 10, Session: 5, Start: 300}, "", nobody},
 		{"grandchild of this process", process.Stat{PID: 51, Parent: 50, Session: 51, Start: 301}, "", nobody},
@@ -46,7 +49,10 @@ func TestAttribute(t *testing.T) {
 		marks[test.proc.PID] = test.mark
 	}
 	for _, order := range []string{"as given", "backwards"} {
-		found := attribute(all, self, mains, func(pid int) string { return marks[pid] })
+		found := attribute(all, self, mains, func(pid int) (string, bool) {
+			mark, certain := strings.CutPrefix(marks[pid], "group:")
+			return mark, certain
+		})
 		for _, test := range tests {
 			got := nobody
 			for main, members := range found.members {

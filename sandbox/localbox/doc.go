@@ -14,6 +14,12 @@
 // it. Nothing here stops a hostile program from having another service of the
 // host (cron, a container engine) start something for it.
 //
+// With [WithCgroups], on a host that offers them, each session also has a
+// control group of its own. A descendant is then always known for what it is,
+// and what several sessions leave behind is told apart. The limits of the group
+// hold for programs that do not mean to lift them: one that has the rights to
+// (root's, or those of the user that the groups belong to) can.
+//
 // When the supervisor dies, the main process is killed by the kernel. Its
 // descendants live on.
 //

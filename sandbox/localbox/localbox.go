@@ -4,6 +4,8 @@ package localbox
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,16 +17,31 @@ import (
 	"github.com/hermesboard/hermes/sandbox/internal/process"
 )
 
-// New returns the backend "local".
-func New() *sandbox.Sandbox { return sandbox.New(local{}) }
+// Option changes what New makes.
+type Option func(*local)
 
-type local struct{}
+// WithCgroups gives sessions control groups of their own, with the limits that
+// they enforce on this host.
+func WithCgroups(c *sandbox.Cgroups) Option { return func(l *local) { l.cgroups = c } }
+
+// New returns the backend "local".
+func New(options ...Option) *sandbox.Sandbox {
+	var l local
+	for _, set := range options {
+		set(&l)
+	}
+	return sandbox.New(l)
+}
+
+type local struct{ cgroups *sandbox.Cgroups }
 
 func (local) Name() string { return "local" }
 
-func (local) Capabilities() driver.Capabilities {
-	return driver.NetworkFull | driver.Socket | limitCapabilities
+func (l local) Capabilities() driver.Capabilities {
+	return driver.NetworkFull | driver.Socket | limitCapabilities | l.cgroups.Capabilities()
 }
+
+func (l local) Cgroup(mark string) string { return l.cgroups.Path(mark) }
 
 // Layout returns the host's own paths.
 func (local) Layout(spec *driver.Spec) driver.Layout {
@@ -34,7 +51,7 @@ func (local) Layout(spec *driver.Spec) driver.Layout {
 	}
 }
 
-func (local) Start(_ context.Context, spec *driver.Spec) (driver.Session, error) {
+func (l local) Start(_ context.Context, spec *driver.Spec) (driver.Session, error) {
 	if err := supervised(); err != nil {
 		return nil, err
 	}
@@ -48,15 +65,19 @@ func (local) Start(_ context.Context, spec *driver.Spec) (driver.Session, error)
 	}
 	env := append([]string(nil), spec.Env...)
 	env = append(env, "PWD="+dir, sandbox.MarkVariable+"="+spec.Mark)
+	group, err := l.cgroups.Make(spec.Mark, spec.Limits)
+	if err != nil {
+		return nil, err
+	}
 	proc, err := process.Start(&process.Command{
-		Path: path, Argv: spec.Argv, Env: env, Dir: dir, Mark: spec.Mark,
+		Path: path, Argv: spec.Argv, Env: env, Dir: dir, Mark: spec.Mark, Group: group,
 		IO:        process.Streams{Stdin: spec.Stdin, Stdout: spec.Stdout, Stderr: spec.Stderr},
 		OpenFiles: spec.Limits.OpenFiles, FileBytes: spec.Limits.FileBytes,
 	})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, group.Remove())
 	}
-	return &session{proc: proc}, nil
+	return &session{proc: proc, group: group}, nil
 }
 
 // lookPath finds a program as execvp would in the session, not as the
@@ -94,7 +115,7 @@ func (l local) Probe(ctx context.Context) driver.Report {
 	}
 	defer os.RemoveAll(dir)
 	run, err := l.Start(ctx, &driver.Spec{
-		Argv: []string{"/bin/sh", "-c", "exit 7"}, Workspace: dir, Mark: "probe", Network: driver.FullNetwork,
+		Argv: []string{"/bin/sh", "-c", "exit 7"}, Workspace: dir, Mark: rand.Text(), Network: driver.FullNetwork,
 	})
 	if err != nil {
 		return driver.Report{Reason: err.Error()}

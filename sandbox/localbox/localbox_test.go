@@ -5,10 +5,17 @@ package localbox_test
 import (
 	"testing"
 
+	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/localbox"
 	"github.com/hermesboard/hermes/sandbox/sandboxtest"
 )
 
-func TestMain(m *testing.M) { sandboxtest.Main(m, localbox.New) }
+func bare() *sandbox.Sandbox { return localbox.New() }
 
-func TestConformance(t *testing.T) { sandboxtest.Run(t, localbox.New) }
+func grouped() *sandbox.Sandbox { return localbox.New(localbox.WithCgroups(sandbox.DetectCgroups())) }
+
+func TestMain(m *testing.M) { sandboxtest.Main(m, bare, grouped) }
+
+func TestConformance(t *testing.T) { sandboxtest.Run(t, bare) }
+
+func TestConformanceWithCgroups(t *testing.T) { sandboxtest.RunWithCgroups(t, grouped) }

@@ -7,11 +7,13 @@ import (
 	"syscall"
 
 	"github.com/hermesboard/hermes/sandbox/driver"
+	"github.com/hermesboard/hermes/sandbox/internal/cgroup"
 	"github.com/hermesboard/hermes/sandbox/internal/process"
 )
 
 type session struct {
-	proc *process.Process
+	proc  *process.Process
+	group *cgroup.Group // nil if it has none
 
 	mu   sync.Mutex // held over a whole Kill or Close, so that they do not mix
 	dead bool       // guarded by mu: the tree was proven empty
@@ -26,7 +28,7 @@ func (s *session) Signal(sig syscall.Signal) error { return s.proc.Signal(sig) }
 func (s *session) Alive() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.dead && alive(s.proc)
+	return !s.dead && alive(s.proc, s.group)
 }
 
 func (s *session) Kill() error {
@@ -39,7 +41,10 @@ func (s *session) kill() error {
 	if s.dead {
 		return nil
 	}
-	if err := killTree(s.proc); err != nil {
+	if err := killTree(s.proc, s.group); err != nil {
+		return err
+	}
+	if err := s.group.Remove(); err != nil {
 		return err
 	}
 	s.proc.Release()

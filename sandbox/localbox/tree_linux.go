@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hermesboard/hermes/sandbox/driver"
+	"github.com/hermesboard/hermes/sandbox/internal/cgroup"
 	"github.com/hermesboard/hermes/sandbox/internal/process"
 )
 
@@ -27,17 +28,26 @@ func supervised() error {
 }
 
 // killTree kills until two looks in a row find nobody: one look can miss a
-// process that is born while its parent dies.
-func killTree(proc *process.Process) error {
+// process that is born while its parent dies. A look is at the group, if there
+// is one, and at every process of the host all the same: a program with the
+// rights to do so can leave its group.
+func killTree(proc *process.Process, group *cgroup.Group) error {
 	proc.Signal(unix.SIGKILL) // an error means that it has ended
 	deadline := time.Now().Add(killTime)
 	pause := time.Millisecond
 	for empty := 0; ; {
-		left, err := sweep(proc, true)
+		left, err := sweep(proc, group, true)
 		if err != nil {
 			return err
 		}
-		if left.empty() && proc.Ended() {
+		grouped, err := group.Alive()
+		if err == nil && grouped {
+			err = group.Kill()
+		}
+		if err != nil {
+			return err
+		}
+		if left.empty() && !grouped && proc.Ended() {
 			if empty++; empty == 2 {
 				return nil
 			}
@@ -48,6 +58,9 @@ func killTree(proc *process.Process) error {
 			process.ReapThreads(proc.Main.PID)
 		}
 		if time.Now().After(deadline) {
+			if grouped && left.empty() {
+				return &driver.TreeAliveError{Reason: "left in the session's cgroup"}
+			}
 			return left.err(proc)
 		}
 		time.Sleep(pause)
@@ -55,11 +68,14 @@ func killTree(proc *process.Process) error {
 	}
 }
 
-func alive(proc *process.Process) bool {
+func alive(proc *process.Process, group *cgroup.Group) bool {
 	if !proc.Ended() {
 		return true
 	}
-	left, err := sweep(proc, false)
+	if grouped, err := group.Alive(); err != nil || grouped {
+		return true
+	}
+	left, err := sweep(proc, group, false)
 	return err != nil || !left.empty()
 }
 
@@ -89,7 +105,7 @@ func (r remains) err(proc *process.Process) error {
 
 // sweep looks for the descendants of proc once and reaps the dead among them
 // that became our children. With kill, the living are killed.
-func sweep(proc *process.Process, kill bool) (left remains, err error) {
+func sweep(proc *process.Process, group *cgroup.Group, kill bool) (left remains, err error) {
 	process.Locked(func(mains map[int]process.Main) {
 		var all []process.Stat
 		if all, err = process.Scan(); err != nil {
@@ -99,7 +115,12 @@ func sweep(proc *process.Process, kill bool) (left remains, err error) {
 		if self, err = process.ReadStat(os.Getpid()); err != nil {
 			return
 		}
-		found := attribute(all, self, mains, process.MarkOf)
+		found := attribute(all, self, mains, func(pid int) (mark string, certain bool) {
+			if mark := group.MarkOf(pid); mark != "" {
+				return mark, true
+			}
+			return process.MarkOf(pid), false
+		})
 		mine := found.members[proc.Main.PID]
 		for _, p := range found.strays {
 			// Whoever a dead one belonged to (its mark can no longer be read), it

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hermesboard/hermes/sandbox/driver"
+	"github.com/hermesboard/hermes/sandbox/internal/cgroup"
 	"github.com/hermesboard/hermes/sandbox/internal/process"
 )
 
@@ -16,7 +17,7 @@ const limitCapabilities driver.Capabilities = 0
 func supervised() error { return nil }
 
 // killTree ends the process group, which is all that can be found here.
-func killTree(proc *process.Process) error {
+func killTree(proc *process.Process, _ *cgroup.Group) error {
 	deadline := time.Now().Add(10 * time.Second)
 	for {
 		err := syscall.Kill(-proc.Main.PID, syscall.SIGKILL)
@@ -30,6 +31,6 @@ func killTree(proc *process.Process) error {
 	}
 }
 
-func alive(proc *process.Process) bool {
+func alive(proc *process.Process, _ *cgroup.Group) bool {
 	return !proc.Ended() || syscall.Kill(-proc.Main.PID, 0) == nil
 }

@@ -30,10 +30,14 @@ const (
 
 // Main runs the tests of m, or, in a copy of the test binary that a test runs
 // in a sandbox or as another supervisor, what that test wants done there. It
-// does not return.
-func Main(m *testing.M, newBox func() *sandbox.Sandbox) {
-	if len(os.Args) > 2 && os.Args[1] == supervisorArg {
-		supervisor(newBox(), os.Args[2])
+// does not return. bare and grouped are what Run and RunWithCgroups are given.
+func Main(m *testing.M, bare, grouped func() *sandbox.Sandbox) {
+	if len(os.Args) > 4 && os.Args[1] == supervisorArg {
+		newBox := bare
+		if os.Args[2] == "grouped" {
+			newBox = grouped
+		}
+		supervisor(newBox(), os.Args[3], os.Args[4])
 	}
 	if len(os.Args) > 2 && os.Args[1] == insideArg {
 		do, ok := inside[os.Args[2]]
@@ -72,6 +76,8 @@ var inside = map[string]func(args []string){
 	"dial":     dial,
 	"pids":     pids,
 	"kernel":   kernelCalls,
+	"hog":      hog,
+	"spin":     spin,
 }
 
 // stay waits for a kill; a run that forgets it ends some day. An empty select

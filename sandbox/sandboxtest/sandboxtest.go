@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,56 +28,104 @@ func Run(t *testing.T, newBox func() *sandbox.Sandbox) {
 		t.Fatal(err)
 	}
 	if report := newBox().Probe(t.Context()); !report.Available {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("sandbox %s does not work here: %s", newBox().Name(), report.Reason)
-		}
-		t.Skipf("sandbox %s does not work here: %s", newBox().Name(), report.Reason)
+		skip(t, fmt.Sprintf("sandbox %s does not work here: %s", newBox().Name(), report.Reason))
 	}
-	for _, test := range []struct {
-		name string
-		f    func(*testing.T, *box)
-	}{
-		{"exec/arguments", testArguments},
-		{"exec/exit codes", testExitCodes},
-		{"exec/signals", testSignals},
-		{"exec/missing program", testMissingProgram},
-		{"exec/program not in PATH of the supervisor", testLookPath},
-		{"exec/bad specs", testBadSpecs},
-		{"exec/gaps", testGaps},
-		{"io/stdin to stdout", testStdin},
-		{"io/no stdin", testNoStdin},
-		{"io/one writer for both", testOneWriter},
-		{"io/flood", testFlood},
-		{"io/failing writer", testFailingWriter},
-		{"io/no descriptors", testDescriptors},
-		{"env/exactly as given", testEnv},
-		{"files/workspace", testWorkspace},
-		{"files/inputs", testInputs},
-		{"files/mounts", testMounts},
-		{"files/socket", testSocket},
-		{"limits/open files", testOpenFiles},
-		{"limits/file size", testFileSize},
-		{"limits/tmp", testTmp},
-		{"life/context", testContext},
-		{"life/context before start", testContextBefore},
-		{"life/stop", testStop},
-		{"life/two at once", testTwoAtOnce},
-		{"life/close", testClose},
-		{"life/marked", testMarked},
-		{"tree/kill", testKillTree},
-		{"tree/kill without environment", testKillStray},
-		{"tree/main gone first", testMainGone},
-		{"tree/two at once", testTwoTrees},
-		{"tree/fork storm", testForkStorm},
-		{"tree/traced", testTraced},
-		{"tree/supervisor killed", testSupervisorKilled},
-		{"isolation/files", testHostFiles},
-		{"isolation/network", testNetwork},
-		{"isolation/processes", testProcesses},
-		{"isolation/kernel", testKernel},
-	} {
-		t.Run(test.name, func(t *testing.T) { test.f(t, &box{newBox()}) })
+	runAll(t, newBox, core)
+}
+
+// RunWithCgroups runs the part of the suite that control groups may change,
+// and what is asked of them besides, on a backend that was given those of this
+// host. Without any it is skipped as Run is.
+func RunWithCgroups(t *testing.T, newBox func() *sandbox.Sandbox) {
+	if err := sandbox.Supervise(); err != nil {
+		t.Fatal(err)
 	}
+	host := sandbox.DetectCgroups()
+	for _, problem := range host.Problems() {
+		t.Log(problem)
+	}
+	if !host.Available() {
+		skip(t, "no control groups here")
+	}
+	if report := newBox().Probe(t.Context()); !report.Available {
+		skip(t, fmt.Sprintf("sandbox %s does not work here: %s", newBox().Name(), report.Reason))
+	}
+	runAll(t, newBox, slices.DeleteFunc(slices.Clone(core), func(c check) bool {
+		theme, _, _ := strings.Cut(c.name, "/")
+		return !slices.Contains([]string{"exec", "limits", "life", "tree"}, theme)
+	}))
+	runAll(t, newBox, cgroups)
+}
+
+func skip(t *testing.T, reason string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(reason)
+	}
+	t.Skip(reason)
+}
+
+type check struct {
+	name string
+	f    func(*testing.T, *box)
+}
+
+func runAll(t *testing.T, newBox func() *sandbox.Sandbox, checks []check) {
+	for _, c := range checks {
+		t.Run(c.name, func(t *testing.T) { c.f(t, &box{newBox()}) })
+	}
+}
+
+var core = []check{
+	{"exec/arguments", testArguments},
+	{"exec/exit codes", testExitCodes},
+	{"exec/signals", testSignals},
+	{"exec/missing program", testMissingProgram},
+	{"exec/program not in PATH of the supervisor", testLookPath},
+	{"exec/bad specs", testBadSpecs},
+	{"exec/gaps", testGaps},
+	{"io/stdin to stdout", testStdin},
+	{"io/no stdin", testNoStdin},
+	{"io/one writer for both", testOneWriter},
+	{"io/flood", testFlood},
+	{"io/failing writer", testFailingWriter},
+	{"io/no descriptors", testDescriptors},
+	{"env/exactly as given", testEnv},
+	{"files/workspace", testWorkspace},
+	{"files/inputs", testInputs},
+	{"files/mounts", testMounts},
+	{"files/socket", testSocket},
+	{"limits/open files", testOpenFiles},
+	{"limits/file size", testFileSize},
+	{"limits/tmp", testTmp},
+	{"life/context", testContext},
+	{"life/context before start", testContextBefore},
+	{"life/stop", testStop},
+	{"life/two at once", testTwoAtOnce},
+	{"life/close", testClose},
+	{"life/marked", testMarked},
+	{"tree/kill", testKillTree},
+	{"tree/kill without environment", testKillStray},
+	{"tree/main gone first", testMainGone},
+	{"tree/two at once", testTwoTrees},
+	{"tree/fork storm", testForkStorm},
+	{"tree/traced", testTraced},
+	{"tree/supervisor killed", testSupervisorKilled},
+	{"isolation/files", testHostFiles},
+	{"isolation/network", testNetwork},
+	{"isolation/processes", testProcesses},
+	{"isolation/kernel", testKernel},
+}
+
+var cgroups = []check{
+	{"limits/memory", testMemory},
+	{"limits/processes", testForkBomb},
+	{"limits/processor time", testProcessorTime},
+	{"cgroup/path", testCgroupPath},
+	{"cgroup/strays of two", testStraysOfTwo},
+	{"cgroup/left behind", testLeftBehind},
+	{"cgroup/outsiders", testOutsiders},
+	{"cgroup/in use", testCgroupInUse},
 }
 
 // box adds what tests need to a backend.

@@ -85,7 +85,7 @@ func detect(mountinfo, cgroups string, delegated func(dir string) bool) *Host {
 		for _, c := range controllers {
 			if err := h.kill.enable(c.name); err == nil {
 				h.caps |= c.limit
-			} else if !errors.Is(err, errNoController) {
+			} else {
 				missing[c.name] = err
 			}
 		}
@@ -273,7 +273,11 @@ func (m *mount) place(own string, delegated func(dir string) bool) (hierarchy, e
 	}
 	h.base = filepath.Join(m.point, strings.TrimPrefix(at, m.root))
 	h.folder, h.path = filepath.Join(h.base, folderName), path.Join(at, folderName)
-	if err := os.Mkdir(h.folder, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	err := os.Mkdir(h.folder, 0o755)
+	if errors.Is(err, fs.ErrExist) {
+		err = wrapPath("write to", h.folder, unix.Access(h.folder, unix.W_OK))
+	}
+	if err != nil {
 		return hierarchy{}, err
 	}
 	return h, nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hermesboard/hermes/sandbox/driver"
+	"github.com/hermesboard/hermes/sandbox/internal/cgroup"
 )
 
 // drainTime is how long output may still come after the main process ended,
@@ -29,6 +30,8 @@ type Command struct {
 	// from the first instruction of the program.
 	OpenFiles int
 	FileBytes int64
+	// Group is where the process is born; nil is where this process is.
+	Group *cgroup.Group
 }
 
 // Process is a started command. All methods are safe for concurrent use.

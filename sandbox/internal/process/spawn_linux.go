@@ -102,12 +102,12 @@ func fork(c *Command, std []*os.File) (main Main, err error) {
 // forkLocked runs on the spawner's thread with the table locked. With limits
 // the child is started traced, which stops it before its first instruction.
 func forkLocked(c *Command, attr *syscall.ProcAttr, limits map[int]uint64) (Main, error) {
-	pid, err := syscall.ForkExec(c.Path, c.Argv, attr)
-	if err != nil {
-		return Main{}, &os.PathError{Op: "fork/exec", Path: c.Path, Err: err}
+	pid, err := forkInto(c, attr)
+	if pid == 0 {
+		return Main{}, err
 	}
 	main := Main{PID: pid, Mark: c.Mark}
-	if attr.Sys.Ptrace {
+	if err == nil && attr.Sys.Ptrace {
 		err = limit(pid, limits)
 	}
 	if err == nil {
@@ -121,6 +121,21 @@ func forkLocked(c *Command, attr *syscall.ProcAttr, limits map[int]uint64) (Main
 		return Main{}, err
 	}
 	return main, nil
+}
+
+// forkInto starts the program in its group. A child may have been started also
+// when it returns an error; the pid says so.
+func forkInto(c *Command, attr *syscall.ProcAttr) (pid int, err error) {
+	if fd := c.Group.FD(); fd >= 0 {
+		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, fd
+	}
+	err = c.Group.Enter()
+	if err == nil {
+		if pid, err = syscall.ForkExec(c.Path, c.Argv, attr); err != nil {
+			pid, err = 0, &os.PathError{Op: "fork/exec", Path: c.Path, Err: err}
+		}
+	}
+	return pid, errors.Join(err, c.Group.Leave())
 }
 
 func rlimits(c *Command) map[int]uint64 {

@@ -1,0 +1,112 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// census watches from outside which runs have processes, for as long as it runs.
+type census struct {
+	p    *place
+	stop chan struct{}
+	done chan struct{}
+
+	mu    sync.Mutex
+	looks int
+	most  int      // runs with processes at one moment
+	two   []string // tasks that had two at once
+}
+
+func (p *place) census() *census {
+	c := &census{p: p, stop: make(chan struct{}), done: make(chan struct{})}
+	go c.run()
+	return c
+}
+
+func (c *census) run() {
+	defer close(c.done)
+	tick := time.NewTicker(30 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.stop:
+			return
+		case <-tick.C:
+			c.look()
+		}
+	}
+}
+
+func (c *census) look() {
+	byTask := make(map[string]map[string]proc)
+	n := 0
+	for _, s := range c.p.processes() {
+		task, run := s.get("HERMES_TASK"), s.get("HERMES_RUN")
+		if run == "" {
+			continue
+		}
+		if byTask[task] == nil {
+			byTask[task] = make(map[string]proc)
+		}
+		byTask[task][run] = s
+		n++
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.looks++
+	c.most = max(c.most, len(byTask))
+	for task, runs := range byTask {
+		if len(runs) < 2 {
+			continue
+		}
+		// They were seen one after the other: they overlap if all still live.
+		if alive := slices.DeleteFunc(slices.Collect(maps.Values(runs)), func(s proc) bool { return !s.alive() }); len(alive) > 1 {
+			c.two = append(c.two, fmt.Sprintf("%s has processes of %v", task, slices.Sorted(maps.Keys(runs))))
+		}
+	}
+}
+
+func (c *census) end() (looks, most int, two []string) {
+	close(c.stop)
+	<-c.done
+	return c.looks, c.most, c.two
+}
+
+// TestCensusSeesTwoTrees has a second supervisor start a task that runs.
+func TestCensusSeesTwoTrees(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, agentScripts, nil)
+	g := p.gateway()
+	task := p.create("long")
+	first := p.agentOf(task)
+	c := p.census()
+	second := p.command(t.Context(), "version")
+	second.Path, second.Args = "/bin/sleep", []string{"sleep", "30"}
+	second.Env = append(slices.Clone(first.env), "")
+	for i, e := range second.Env {
+		if strings.HasPrefix(e, "HERMES_RUN=") {
+			second.Env[i] = "HERMES_RUN=" + task + ".2"
+		}
+	}
+	second.Env = slices.DeleteFunc(second.Env, func(e string) bool { return e == "" || strings.HasPrefix(e, "HERMES_MARK=") })
+	if err := second.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the census reports it", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.two) > 0
+	})
+	c.end()
+	second.Process.Kill()
+	second.Wait()
+	g.signal(stopRuns)
+	g.ends(stopWithin)
+}
