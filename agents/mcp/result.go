@@ -146,6 +146,6 @@ func refusal(err error) *worker.Error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return &worker.Error{Code: api.CodeBusy, Message: "no answer in time", Hint: "call again with the same idempotency_key", Retry: true}
 	}
-	return &worker.Error{Code: "socket_gone", Message: fmt.Sprintf("the worker socket does not answer: %.600s", err.Error()),
+	return &worker.Error{Code: "socket_gone", Message: fmt.Sprintf("no answer: %.600s", err.Error()),
 		Hint: "wait a little and call again, with the same idempotency_key; if it stays so, the run is over", Retry: true}
 }

@@ -166,7 +166,7 @@ func prepareIn(t *testing.T, home string, attempt uint32, script string, args ..
 			// Under the race detector a program sleeps a second before it ends.
 			Terminal: agents.Terminal{Set: map[string]string{"GORACE": "atexit_sleep_ms=0"}}},
 		Token: "token-in-plain-text", Env: []string{"PAPER=a4"}, Home: home, BoardDir: filepath.Join(home, "boards", "acme"), SocketDir: filepath.Join(home, "run", "w-1"),
-		Program: self, Mark: "m" + strings.ReplaceAll(filepath.Base(home), "-", "") + "x",
+		Keep: true, Program: self, Mark: "m" + strings.ReplaceAll(filepath.Base(home), "-", "") + "x",
 	}
 	tr.door = &agentstest.Door{}
 	d := &tr.door.Detail

@@ -77,7 +77,7 @@ func Run(ctx context.Context, spec Spec, deps Deps) error {
 	if err := r.report(context.WithoutCancel(ctx), ended); err != nil {
 		return err
 	}
-	if r.passed.Load() {
+	if r.passed.Load() && !spec.Keep {
 		r.clear()
 	}
 	return nil

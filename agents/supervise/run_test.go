@@ -439,6 +439,38 @@ func TestReleasedEarlyKeepsWork(t *testing.T) {
 	}
 }
 
+// TestPassClears: what counts of a run that passed is stored, so its folders
+// go; those of any other stay for the next attempt.
+func TestPassClears(t *testing.T) {
+	for script, stays := range map[string]bool{"complete": false, "silent": true} {
+		tr := prepare(t, script)
+		tr.spec.Keep = false
+		tr.run(t)
+		for _, part := range []string{"workspace", "inputs", "outputs"} {
+			if _, err := os.Stat(filepath.Join(tr.spec.Dir(), part)); (err == nil) != stays {
+				t.Errorf("%s: %s: %v, want it to stay: %v", script, part, err, stays)
+			}
+		}
+		if _, err := os.Stat(filepath.Join(tr.spec.Dir(), logFile)); err != nil {
+			t.Errorf("%s: %v", script, err)
+		}
+	}
+}
+
+// TestCrashLeavesFiles: an attempt that starts clean finds what the one before left.
+func TestCrashLeavesFiles(t *testing.T) {
+	first := prepare(t, "files")
+	first.run(t)
+	second := prepareIn(t, first.spec.Home, 3, "complete")
+	second.run(t)
+	if b, err := os.ReadFile(filepath.Join(second.spec.Dir(), "inputs", "attempt-2", "workspace", "mine")); err != nil || string(b) != "work" {
+		t.Errorf("got %q, %v, want the work of the attempt before", b, err)
+	}
+	if left, err := os.ReadDir(filepath.Join(second.spec.Dir(), "workspace")); err != nil || len(left) != 0 {
+		t.Errorf("got %v, %v, want an empty workspace", left, err)
+	}
+}
+
 func TestInputs(t *testing.T) {
 	tr := prepare(t, "complete")
 	row := func(name, content, kind string) projections.ArtifactRow {

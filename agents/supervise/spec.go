@@ -26,11 +26,12 @@ type Spec struct {
 	Agent      agents.Agent      `json:"agent"`
 	Token      string            `json:"token"`
 	Home       string            `json:"home"`
-	BoardDir   string            `json:"board_dir"`  // boards/<slug>
-	SocketDir  string            `json:"socket_dir"` // for the worker socket; short, 0700
-	Program    string            `json:"program"`    // the hermes binary
-	Mark       string            `json:"mark"`       // marks the processes of this run
-	Env        []string          `json:"env"`        // the host's variables the agent may see, KEY=value
+	BoardDir   string            `json:"board_dir"`     // boards/<slug>
+	SocketDir  string            `json:"socket_dir"`    // for the worker socket; short, 0700
+	Program    string            `json:"program"`       // the hermes binary
+	Mark       string            `json:"mark"`          // marks the processes of this run
+	Keep       bool              `json:"keep,omitzero"` // keep the folders of a run that passed, to be looked at
+	Env        []string          `json:"env"`           // the host's variables the agent may see, KEY=value
 }
 
 // Dir is the run's folder.
