@@ -122,11 +122,12 @@ func (l *simLog) freeze() {
 func (l *simLog) fold() {
 	for ; l.folded < len(l.records); l.folded++ {
 		r := &l.records[l.folded]
+		bent := l.s.mutant.bend(r)
 		if !l.s.mutant.losesFromRules(r) {
-			l.state.Evolve(r)
+			l.state.Evolve(bent)
 		}
 		if !l.s.mutant.losesFromView(r) {
-			l.view.Apply(r)
+			l.view.Apply(bent)
 		}
 		l.s.judge.record(r)
 	}
@@ -141,13 +142,7 @@ func (l *simLog) fold() {
 
 // refold drops what is in memory and makes it anew from the log.
 func (l *simLog) refold() {
-	l.s.judge.replay(l.records[:l.folded])
-	state, view := boards.NewState(), projections.NewView()
-	for i := range l.records[:l.folded] {
-		state.Evolve(&l.records[i])
-		view.Apply(&l.records[i])
-	}
-	l.state, l.view = state, view
+	l.state, l.view = l.s.judge.replay(l.records[:l.folded])
 	l.fold()
 }
 

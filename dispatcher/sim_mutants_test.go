@@ -19,6 +19,7 @@ type mutant struct {
 	folds   func(*events.Record) bool  // records that the view misses
 	follows func(*sim, boards.Command) // after a command of the dispatcher
 	changes func(*events.Record)       // records as the dispatcher sees them
+	bends   func(*events.Record)       // records as the rules and the view see them
 
 	anyFence        bool // a run's commands count as those of the open run
 	forgetsCommands bool
@@ -30,6 +31,15 @@ type mutant struct {
 
 func (m *mutant) losesFromRules(r *events.Record) bool { return m.rules != nil && m.rules(r) }
 func (m *mutant) losesFromView(r *events.Record) bool  { return m.folds != nil && m.folds(r) }
+
+func (m *mutant) bend(r *events.Record) *events.Record {
+	if m.bends == nil {
+		return r
+	}
+	bent := *r
+	m.bends(&bent)
+	return &bent
+}
 
 func (m *mutant) after(s *sim, c boards.Command, err error) {
 	if m.follows != nil && err == nil {
@@ -98,7 +108,7 @@ var mutants = []mutant{
 	{name: "commands without memory", forgetsCommands: true},
 	{name: "slots that nobody holds", dropsSlot: true},
 	{name: "renewals that are lost", losesRenewals: true},
-	{name: "no caps", changes: func(r *events.Record) {
+	{name: "no caps", bends: func(r *events.Record) {
 		if p, ok := r.Data.(events.PolicyChanged); ok {
 			uncap(&p.Policy)
 			r.Data = p

@@ -34,13 +34,21 @@ func (s *sim) person(rng *rand.Rand, c boards.Command) {
 	if rng.IntN(4) == 0 {
 		name = "ann"
 	}
-	_, err := s.log.commit(person(name), s.log.newID(), c)
+	s.send(person(name), s.log.newID(), c, 5)
+}
+
+// send sends it, and sends it again while the board is frozen.
+func (s *sim) send(by boards.Principal, id events.CommandID, c boards.Command, times int) {
+	_, err := s.log.commit(by, id, c)
 	var refused *boards.Rejection
 	switch {
 	case err == nil:
 		s.saw("person: " + c.CommandName())
 	case errors.Is(err, errFrozen):
 		s.saw("person met a frozen board")
+		if times > 0 {
+			s.after(20*time.Second, id.String(), func() { s.send(by, id, c, times-1) })
+		}
 	case errors.As(err, &refused) && refused.Code != boards.CodeInternal && refused.Code != boards.CodeBadCommand:
 	default:
 		s.fail("%s by a person: %v", c.CommandName(), err)

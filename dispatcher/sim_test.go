@@ -74,6 +74,10 @@ func (s *sim) calm() {
 	s.faults = false
 	s.pace = 1
 	s.agents.set("")
+	for _, f := range s.others {
+		_ = f.Close()
+	}
+	s.others = nil
 	s.every(5*time.Minute, "calm", s.settle)
 }
 
@@ -172,7 +176,7 @@ func TestSimMonth(t *testing.T) {
 	start := time.Now()
 	var res result
 	synctest.Test(t, func(t *testing.T) {
-		s := newSim(t, 30, mutant{}, func(p *events.Policy, _ *rand.Rand) { p.DefaultAssignee = "coder" })
+		s := newSim(t, 3, mutant{}, func(p *events.Policy, _ *rand.Rand) { p.DefaultAssignee = "coder" })
 		s.pace, s.most = 24, 400
 		res = s.play(30 * 24 * time.Hour)
 	})

@@ -37,7 +37,21 @@
 //
 // What a supervisor's own sudden death does to its sessions depends on the
 // backend: bubblewrap's end with it, with localbox only the main process does.
-// [Marked] finds what is left.
+// [CgroupAlive] and [Marked] find what is left, and [SweepCgroups] removes the
+// empty groups of the dead.
+//
+// # Control groups
+//
+// [DetectCgroups] looks for control groups on this host. Backends made with
+// them give each session one of its own, which is part of the proof that its
+// tree is gone, and enforce limits of memory, processor time and processes as
+// far as the groups can: their capabilities grow accordingly. Where there are
+// none, everything else works as it does without, and a spec with such a limit
+// is refused.
+//
+// [Sandbox.Cgroup] tells a session's group by its mark, before it is started.
+// With that path [KillCgroup] ends what a dead supervisor left behind, also
+// what gave its environment away.
 //
 // # What comes back
 //

@@ -80,6 +80,21 @@ func TestErrorsHoldNoValues(t *testing.T) {
 	}
 }
 
+func TestLeastProcesses(t *testing.T) {
+	box := sandbox.New(&fake{name: "x", caps: driver.NetworkNone | driver.LimitProcesses})
+	for processes, want := range map[int]error{1: sandbox.ErrSpec, 63: sandbox.ErrSpec, 64: nil} {
+		s, err := box.Start(t.Context(), &sandbox.Spec{
+			Argv: []string{"true"}, Workspace: "/w", Limits: sandbox.Limits{Processes: processes},
+		})
+		if err == nil {
+			s.Close()
+		}
+		if !errors.Is(err, want) {
+			t.Errorf("%d: got %v, want %v", processes, err, want)
+		}
+	}
+}
+
 func TestCapabilityNames(t *testing.T) {
 	all := ^driver.Capabilities(0) >> 16
 	got, err := driver.ParseCapabilities(all.Names())

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/hermesboard/hermes/events"
@@ -36,7 +37,17 @@ type Deliverer struct {
 	Board Board
 	Open  func(events.Digest) (io.ReadCloser, error)
 	Warn  func(error)
+
+	at atomic.Uint64
 }
+
+// At is the position up to which everything is delivered. It is safe for
+// concurrent use.
+func (d *Deliverer) At() uint64 { return d.at.Load() }
+
+// saveEvery is after how many entries without a result the offset is saved all
+// the same, so that a restart does not read them again.
+const saveEvery = 256
 
 // tries is how often a copy is attempted before the offset moves on.
 const tries = 3
@@ -47,11 +58,16 @@ func (d *Deliverer) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("deliver: %w", err)
 	}
+	d.at.Store(from)
 	err = d.Board.Follow(ctx, from+1, func(e events.Entry) error {
-		if err := d.entry(ctx, e); err != nil {
+		delivered, err := d.entry(ctx, e)
+		if err != nil {
 			return err
 		}
-		d.Board.SaveOffset(Subscriber, e.Seq)
+		if delivered || e.Seq%saveEvery == 0 {
+			d.Board.SaveOffset(Subscriber, e.Seq)
+		}
+		d.at.Store(e.Seq)
 		return nil
 	})
 	if ctx.Err() != nil {
@@ -60,32 +76,33 @@ func (d *Deliverer) Run(ctx context.Context) error {
 	return err
 }
 
-func (d *Deliverer) entry(ctx context.Context, e events.Entry) error {
+// entry delivers what an entry names, if anything.
+func (d *Deliverer) entry(ctx context.Context, e events.Entry) (delivered bool, err error) {
 	r, err := events.Decode(e.Record)
 	if err != nil {
-		return err
+		return false, err
 	}
 	done, ok := r.Data.(events.TaskCompleted)
 	if !ok || done.Verdict != events.Pass || len(done.Artifacts) == 0 || e.Text == nil {
-		return nil
+		return false, nil
 	}
 	policy, _, err := d.Board.Policy(ctx)
 	if err != nil || policy.Deliver == "" {
-		return err
+		return false, err
 	}
 	text, err := events.DecodeText(e.Text)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for i, a := range done.Artifacts {
 		if i >= len(text.Fields.Names) {
 			break
 		}
 		if err := d.insist(ctx, filepath.Join(policy.Deliver, r.Task.String()), text.Fields.Names[i], a); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // insist copies one file. It gives up on the file, not on the board.

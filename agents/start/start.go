@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/hermesboard/hermes/agents"
 	"github.com/hermesboard/hermes/agents/supervise"
@@ -28,6 +29,7 @@ type Starter struct {
 	keeps     bool           // guarded by mu: an idle supervisor is wanted
 	closed    bool           // guarded by mu
 	preparing sync.WaitGroup // goroutines that make the next idle supervisor
+	later     *time.Timer    // guarded by mu: makes the next idle supervisor
 }
 
 // Start prepares a run's folder and hands the run to a supervisor. Until
@@ -109,13 +111,25 @@ func (s *Starter) Prepare() {
 	}
 }
 
+// refillAfter is how long the next idle supervisor is put off: its own start
+// would compete with that of the agent for the processor.
+const refillAfter = 100 * time.Millisecond
+
 // refill prepares the next idle supervisor, out of the way of this start.
 func (s *Starter) refill() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.keeps && !s.closed && s.spare == nil {
-		s.preparing.Go(s.Prepare)
+	if !s.keeps || s.closed || s.spare != nil || s.later != nil {
+		return
 	}
+	s.preparing.Add(1)
+	s.later = time.AfterFunc(refillAfter, func() {
+		defer s.preparing.Done()
+		s.mu.Lock()
+		s.later = nil
+		s.mu.Unlock()
+		s.Prepare()
+	})
 }
 
 // Close ends the idle supervisor. Nothing may be started after it.
@@ -124,6 +138,9 @@ func (s *Starter) Close() {
 	s.closed = true
 	p := s.spare
 	s.spare = nil
+	if s.later != nil && s.later.Stop() {
+		s.preparing.Done() // it will not run any more
+	}
 	s.mu.Unlock()
 	if p != nil {
 		p.Abort()

@@ -117,7 +117,7 @@ func (p Problem) hint(slug string, paths Paths) string {
 	case NotRegular, NotLocal:
 		return "put the board's own file at " + paths.DB
 	case Damaged, Truncated, Empty, Missing, Suspect:
-		return "put back a backup (hermes board restore), or give the board up: hermes board delete " + slug
+		return "put its folder back from a backup, or give the board up: hermes board delete " + slug
 	}
 	return "hermes board accept " + slug + " --reason …"
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hermesboard/hermes/agents/deliver"
 	"github.com/hermesboard/hermes/agents/start"
 	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/boards/api"
@@ -103,9 +105,13 @@ func (s *service) Run(ctx context.Context) error {
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	g, gctx := errgroup.WithContext(serving)
+	results := &deliver.Deliverer{Board: s.owner, Warn: func(err error) { s.host.warn(s.held.Slug(), err) },
+		Open: func(d events.Digest) (io.ReadCloser, error) { return s.held.Artifacts().Open(d) }}
 	g.Go(func() error { return s.server.Serve(gctx, s.l) })
+	g.Go(func() error { return results.Run(gctx) })
 	g.Go(func() error {
 		err := s.disp.Run(gctx)
+		s.awaitDelivery(gctx, results)
 		stop() // drained: there is nothing left to serve
 		return err
 	})
@@ -129,6 +135,25 @@ func (s *service) Run(ctx context.Context) error {
 		err = errors.Join(err, lost)
 	}
 	return err
+}
+
+// deliveryWait bounds how long the end of a service is put off for results
+// that are still being delivered; the next one goes on with them.
+const deliveryWait = 5 * time.Second
+
+func (s *service) awaitDelivery(ctx context.Context, d *deliver.Deliverer) {
+	var head uint64
+	s.owner.View(func(v *projections.View) { head = v.Head() })
+	deadline := time.After(deliveryWait)
+	for d.At() < head {
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-deadline:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // lateDispatcher is asked by the owner before there is a dispatcher.

@@ -120,15 +120,20 @@ func (h *hierarchy) signalMember(pid int, mark string) error {
 	return nil
 }
 
+// isMark reports whether a name can be a session's mark: letters and digits.
+func isMark(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
+		return !('0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z')
+	})
+}
+
 // split checks that path is that of a group of ours and returns its mark.
 func (h *Host) split(path string) (mark string, err error) {
 	if !h.Available() {
 		return "", fmt.Errorf("cgroups: %w: %s", errors.ErrUnsupported, strings.Join(h.Problems(), "; "))
 	}
 	mark, ok := strings.CutPrefix(path, h.kill.path+"/")
-	if !ok || mark == "" || strings.ContainsFunc(mark, func(r rune) bool {
-		return !('0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z')
-	}) {
+	if !ok || !isMark(mark) {
 		return "", fmt.Errorf("%w: %q is not directly in %s", ErrPath, path, h.kill.path)
 	}
 	return mark, nil
@@ -217,7 +222,7 @@ func (h *Host) Sweep() (removed int, err error) {
 		return 0, err
 	}
 	for _, e := range entries {
-		if !e.IsDir() {
+		if !e.IsDir() || !isMark(e.Name()) {
 			continue
 		}
 		done, removeErr := h.removeDead(e.Name())
