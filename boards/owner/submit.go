@@ -179,13 +179,13 @@ func isVital(c boards.Command) bool {
 
 func errFrozen() error {
 	return &api.Error{Code: api.CodeFrozen, Message: "the board is frozen: it is not known whether the last commit reached the disk",
-		Hint: "send the same command again under the same id; see hermes doctor"}
+		Hint: "send the same command again under the same id"}
 }
 
 // goneError says why this owner answers no more.
 func (o *Owner) goneError() error {
 	if err := o.failure(); err != nil {
-		return &api.Error{Code: api.CodeDamaged, Message: err.Error(), Hint: "hermes doctor"}
+		return &api.Error{Code: api.CodeDamaged, Message: err.Error(), Hint: "hermes board verify"}
 	}
 	return &api.Error{Code: api.CodeBusy, Message: "the board's owner is letting go of it", Hint: "try again"}
 }

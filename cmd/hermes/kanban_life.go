@@ -166,7 +166,7 @@ Example:
 					return move{}, usagef("--kind %q is none of needs_input, capability, transient, dependency", k)
 				}
 			}
-			return move{tasks: tasks, done: "blocked", running: events.ThenBlock, command: func(t events.TaskID) boards.Command {
+			return move{tasks: tasks, done: "blocked", reason: reason, running: events.ThenBlock, command: func(t events.TaskID) boards.Command {
 				return boards.BlockTask{Task: t, Kind: kind, Reason: reason, Options: x.list("option")}
 			}}, nil
 		})

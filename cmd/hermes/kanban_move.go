@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ type move struct {
 	tasks   []string
 	command func(events.TaskID) boards.Command
 	done    string      // what the task then is or has, in words: "archived"
+	reason  string      // of the stop, where a run is stopped; empty = the flag reason
 	running events.Then // not zero: a running task has its run stopped with this continuation instead
 }
 
@@ -63,7 +65,7 @@ func (x *call) stopRunning(ctx context.Context, b api.Board, ids []events.TaskID
 	}
 	return func(t events.TaskID) boards.Command {
 		if runs[t] {
-			return boards.StopRun{Task: t, Then: m.running, Reason: x.str("reason")}
+			return boards.StopRun{Task: t, Then: m.running, Reason: cmp.Or(m.reason, x.str("reason"))}
 		}
 		return m.command(t)
 	}, nil

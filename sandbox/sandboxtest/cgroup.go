@@ -46,7 +46,7 @@ func spin(args []string) {
 	}
 	for time.Since(start) < time.Duration(millis)*time.Millisecond {
 	}
-	fmt.Println(1000 * (used() - before) / time.Since(start))
+	fmt.Println(int64(1000 * (used() - before) / time.Since(start)))
 }
 
 func used() time.Duration {
