@@ -8,18 +8,23 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/boards/api"
+	"github.com/hermesboard/hermes/dispatcher"
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/projections"
 )
 
 func whyVerb(env Env) *cli.Command {
 	return verb(env, "why", "ID", "say why a task does not go on", `
-Example:
+Examples:
   hermes kanban why t7
+  hermes kanban why t7 --at 812
 
 One line, the facts, and the command that would change it. There is an answer
-for every task.`, nil, runWhy)
+for every task. --at answers as of an earlier event, from the log alone: what
+the host and its agents were like then is not on it, and taken as in order.`,
+		[]cli.Flag{num("at", "", "as the board stood after this event")}, runWhy)
 }
 
 func runWhy(ctx context.Context, x *call) error {
@@ -28,6 +33,17 @@ func runWhy(ctx context.Context, x *call) error {
 		return err
 	}
 	defer b.Close()
+	if x.isSet("at") {
+		w, err := whyAt(ctx, b, id, x.num("at"))
+		if err != nil {
+			return err
+		}
+		if x.json() {
+			return x.emit(w)
+		}
+		_, err = fmt.Fprintf(x.Stdout, "after event %d: %s\n", x.num("at"), line(w.Detail))
+		return err
+	}
 	w, err := b.Why(ctx, id)
 	if err != nil {
 		return err
@@ -44,6 +60,31 @@ func runWhy(ctx context.Context, x *call) error {
 		block = d.Block
 	}
 	return x.printWhy(ctx, b, w, block)
+}
+
+// whyAt answers from the first at events of the log.
+func whyAt(ctx context.Context, b api.Board, id events.TaskID, at int) (projections.Why, error) {
+	v, now := projections.NewView(), events.Time(0)
+	read := func(ctx context.Context, from uint64) ([]events.Entry, error) { return b.Read(ctx, from, 0) }
+	if at > 0 {
+		if err := foldAll(ctx, read, uint64(at), func(r *events.Record) { v.Apply(r); now = r.Time }); err != nil {
+			return projections.Why{}, err
+		}
+	}
+	if at <= 0 || v.Head() < uint64(at) {
+		return projections.Why{}, &boards.Rejection{Code: boards.CodeNotFound, Detail: fmt.Sprintf("there is no event %d; the last is %d", at, v.Head())}
+	}
+	t := v.Task(id)
+	if t == nil {
+		return projections.Why{}, &boards.Rejection{Code: boards.CodeNotFound, Task: id, Detail: fmt.Sprintf("there was no %s after event %d", id, at)}
+	}
+	policy, _ := v.Policy()
+	facts := dispatcher.Facts{Dispatcher: dispatcher.Serving, Slots: int(policy.HostSlots),
+		Free: max(0, int(policy.HostSlots)-len(v.OpenRuns())), Agents: map[string]dispatcher.Agent{}}
+	for _, name := range []string{t.Who(), policy.DefaultAssignee, policy.Reviewer} {
+		facts.Agents[name] = dispatcher.Agent{}
+	}
+	return dispatcher.Why(v, id, facts, now), nil
 }
 
 // printWhy prints the answer to why; block is the question of a blocked task, else nil.
