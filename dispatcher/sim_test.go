@@ -143,7 +143,22 @@ func TestSim(t *testing.T) {
 }
 
 // simSometimes is what must happen in some seed, lest the simulation proves nothing.
-var simSometimes = []string{"unknown commit", "long freeze"}
+var simSometimes = append([]string{
+	"unknown commit", "unknown commit that did not happen", "long freeze", "lost answer", "repeated command",
+	"gateway killed", "gateway stopped", "killed before a call", "killed after a call", "restart of the gateway", "reboot",
+	"clock stepped forwards", "clock stepped backwards", "slot taken by another board", "agent that cannot be started",
+	"spawn error", "look that fails", "refused claim", "supervisor that had to be killed", "agent that ignores TERM", "tree that will not die",
+	"person met a frozen board", "person: stop_run", "person: unblock_task", "person: archive_task", "person: link_tasks", "person: claim_task",
+	"end: completed", "end: crashed", "end: lost", "end: stalled", "end: timed_out", "end: released", "end: killed", "end: no_verdict", "end: rate_limited",
+}, simRuns()...)
+
+func simRuns() []string {
+	var list []string
+	for _, e := range endings {
+		list = append(list, "run that "+string(e))
+	}
+	return list
+}
 
 // TestSimMutants breaks the engine in every way that the simulation is to notice.
 func TestSimMutants(t *testing.T) {
@@ -176,7 +191,7 @@ func TestSimMonth(t *testing.T) {
 	start := time.Now()
 	var res result
 	synctest.Test(t, func(t *testing.T) {
-		s := newSim(t, 3, mutant{}, func(p *events.Policy, _ *rand.Rand) { p.DefaultAssignee = "coder" })
+		s := newSim(t, 5, mutant{}, func(p *events.Policy, _ *rand.Rand) { p.DefaultAssignee = "coder" })
 		s.pace, s.most = 24, 400
 		res = s.play(30 * 24 * time.Hour)
 	})

@@ -167,7 +167,7 @@ func (d *Dispatcher) release(ctx context.Context, a boards.Assignment, sup Super
 func (d *Dispatcher) follow(ctx context.Context, run events.RunID, sup Supervisor) {
 	now := time.Now()
 	d.heard.seen(run, now)
-	d.runs[run] = &watched{lookAt: now.Add(safetyTick), signAt: now}
+	d.runs[run] = &watched{lookAt: now.Add(safetyTick), signAt: now, started: now}
 	d.helpers.Go(func() {
 		select {
 		case <-sup.Done():

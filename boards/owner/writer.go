@@ -18,7 +18,7 @@ const (
 	maxBatch      = 1024
 	maxBatchBytes = 4 << 20
 	maxQuiet      = 100 * time.Microsecond // without another command coming
-	maxLinger     = 200 * time.Microsecond
+	maxLinger     = time.Millisecond
 	maxAttempts   = 3 // at a batch that the log refuses without a word it knows
 )
 
