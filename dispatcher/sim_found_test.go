@@ -45,7 +45,7 @@ func TestRunThatOnlyRenewsAfterItsVerdictIsStopped(t *testing.T) {
 }
 
 // A run is as old as the monotonic clock says.
-func TestClockSetForwardDoesNotEndARun(t *testing.T) {
+func TestStepsOfTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		now := events.TimeOf(start)
@@ -58,11 +58,9 @@ func TestClockSetForwardDoesNotEndARun(t *testing.T) {
 		if err := d.watchClock(t.Context(), start.Add(59*time.Second), &p, &j, w); err != nil {
 			t.Errorf("got %v, want the run left alone", err)
 		}
-		if refused := (Refusal{Since: now, Until: now.Add(refusalWait)}); true {
-			d.refused[1] = refused
-			if f := d.newFacts(SlotState{}, now.Add(-time.Hour)); len(f.Refused) > 0 {
-				t.Error("got a refusal that lasts until the clock catches up, want it over")
-			}
+		d.refused[1] = Refusal{Since: now, Until: now.Add(refusalWait)}
+		if f := d.newFacts(SlotState{}, now.Add(-time.Hour)); len(f.Refused) > 0 {
+			t.Error("got a refusal that lasts until the clock has caught up, want it over")
 		}
 	})
 }

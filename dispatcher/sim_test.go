@@ -162,6 +162,7 @@ func simRuns() []string {
 
 // TestSimMutants breaks the engine in every way that the simulation is to notice.
 func TestSimMutants(t *testing.T) {
+	t.Parallel()
 	const within = 8
 	for _, m := range mutants {
 		t.Run(m.name, func(t *testing.T) {
@@ -179,6 +180,7 @@ func TestSimMutants(t *testing.T) {
 
 // TestSimRepeats plays a seed twice: it must be the same history.
 func TestSimRepeats(t *testing.T) {
+	t.Parallel()
 	for seed := uint64(1); seed <= 2; seed++ {
 		if a, b := simulate(t, seed, mutant{}), simulate(t, seed, mutant{}); a.log != b.log {
 			t.Errorf("seed %d: got %d records, then %d", seed, a.records, b.records)
@@ -188,6 +190,7 @@ func TestSimRepeats(t *testing.T) {
 
 // TestSimMonth plays 30 days: terms, schedules, waits, suspends, clocks that are stepped.
 func TestSimMonth(t *testing.T) {
+	t.Parallel()
 	start := time.Now()
 	var res result
 	synctest.Test(t, func(t *testing.T) {

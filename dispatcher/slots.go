@@ -47,7 +47,7 @@ func OpenSlots(dir string, n int) (*Slots, error) {
 // descriptor are closed.
 func (s *Slots) Take(who string) (*os.File, error) {
 	for i := 1; i <= s.n; i++ {
-		f, err := s.lock(i, syscall.LOCK_EX)
+		f, err := s.lock(i)
 		if err != nil {
 			return nil, err
 		}
@@ -72,12 +72,12 @@ func mark(f *os.File, who string) error {
 }
 
 // lock opens a slot and locks it; nil if somebody else has it.
-func (s *Slots) lock(i, how int) (*os.File, error) {
+func (s *Slots) lock(i int) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(s.dir, strconv.Itoa(i)), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("slot %d: %w", i, err)
 	}
-	switch err := flock(f, how|syscall.LOCK_NB); {
+	switch err := flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
 	case errors.Is(err, syscall.EWOULDBLOCK):
 		f.Close()
 		return nil, nil
@@ -88,9 +88,9 @@ func (s *Slots) lock(i, how int) (*os.File, error) {
 	return f, nil
 }
 
-func flock(f *os.File, how int) error {
+func flock(fd, how int) error {
 	for {
-		if err := syscall.Flock(int(f.Fd()), how); err != syscall.EINTR {
+		if err := syscall.Flock(fd, how); err != syscall.EINTR {
 			return err
 		}
 	}
@@ -101,18 +101,33 @@ func flock(f *os.File, how int) error {
 func (s *Slots) Probe() (SlotState, error) {
 	state := SlotState{Total: s.n}
 	for i := 1; i <= s.n; i++ {
-		f, err := s.lock(i, syscall.LOCK_SH)
+		free, err := s.free(i)
 		if err != nil {
 			return SlotState{}, err
 		}
-		if f != nil {
-			f.Close()
+		if free {
 			state.Free++
 			continue
 		}
 		state.Held = append(state.Held, SlotHolder{i, s.holder(i)})
 	}
 	return state, nil
+}
+
+// free looks at one slot. It is asked at every tick, hence without a File.
+func (s *Slots) free(i int) (bool, error) {
+	fd, err := syscall.Open(filepath.Join(s.dir, strconv.Itoa(i)), syscall.O_RDWR|syscall.O_CREAT|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return false, fmt.Errorf("slot %d: %w", i, err)
+	}
+	defer syscall.Close(fd)
+	switch err := flock(fd, syscall.LOCK_SH|syscall.LOCK_NB); {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("slot %d: lock: %w", i, err)
+	}
+	return true, nil
 }
 
 const holderBytes = 256 // of a slot file: more is not read

@@ -9,8 +9,12 @@ import (
 
 func main() {
 	env := systemEnv()
-	if slices.Contains(env.Args, "kanban") && os.Getenv("GOGC") == "" {
+	switch {
+	case os.Getenv("GOGC") != "":
+	case slices.Contains(env.Args, "kanban"):
 		debug.SetGCPercent(400) // it ends before its garbage is worth collecting
+	case slices.Contains(env.Args, "gateway"):
+		debug.SetGCPercent(200) // an eighth less work for each command, paid in memory
 	}
 	os.Exit(run(context.Background(), env))
 }
