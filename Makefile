@@ -10,12 +10,14 @@ SHELL := bash
 RACE := ./agents/... ./boards/... ./cmd/... ./dispatcher/... ./events/... ./projections/...
 
 FUZZTIME  ?= 30s
-BENCHTIME ?= 1s
+BENCHTIME ?= 20x
 KILLS     ?= 10000
+GATEWAYS  ?= 1000
+SEEDS     ?= 1000
 
 export CGO_ENABLED ?= 0
 
-.PHONY: help build test short race lint bench fuzz crash vectors demo check
+.PHONY: help build test short race lint bench fuzz sim crash mcp vectors demo check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,9 +41,14 @@ lint: ## gofmt, vet, tidy, staticcheck, govulncheck
 	go tool staticcheck ./...
 	go tool govulncheck ./...
 
-bench: ## benchmarks; read the ratios to the raw disk, the absolute numbers move with the machine
-	go test -run=NONE -bench=. -benchmem -benchtime=$(BENCHTIME) \
-		./events/... ./projections ./boards/... ./dispatcher ./agents/builtin
+# Benchmarks that take turns of their own run once, those of processes
+# BENCHTIME. Give them a machine that does nothing else.
+bench: ## benchmarks, some minutes; read the ratios, the absolute numbers move with the machine
+	@results() { grep -E '^(Benchmark|FAIL|panic:|--- FAIL)|^(pkg|cpu): |^ +[a-z_]+_test\.go:' || true; }; \
+	bench() { go test -run=NONE -bench=. "$$@" | results; }; \
+	bench -benchtime=1x ./boards/owner ./projections; \
+	bench -benchtime=1s -benchmem ./events/... ./boards ./dispatcher ./agents/builtin; \
+	bench -benchtime=$(BENCHTIME) ./cmd/hermes ./boards/registry
 
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	@for pkg in $$(go list ./...); do \
@@ -50,10 +57,19 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 		done; \
 	done
 
-crash: ## the long form of kills (KILLS), injected disk faults and bit flips
+sim: ## SEEDS (1000) of the simulated host, and calls of 64 workers checked to be linearizable
+	go test -count=1 -timeout=4h -v -run='^TestSim' ./dispatcher -seeds=$(SEEDS)
+	HERMES_LINEAR=10000 go test -count=1 -timeout=1h -v -run='^TestLinearizable' ./boards/owner
+
+crash: ## the long form of kills (KILLS of a log, GATEWAYS of gateways), injected disk faults and bit flips
 	BOLTLOG_KILLS=$(KILLS) BOLTLOG_FAULTS=all BOLTLOG_FLIPS=all \
 		go test -count=1 -timeout=4h -v -run='^(TestKill|TestFaults|TestBitFlips|TestDiskFull)' ./events/boltlog
-	go test -count=1 -timeout=1h -v -run='Crash|Unknown|Kill' ./boards/... ./cmd/...
+	go test -count=1 -timeout=1h -v -run='Crash|Unknown|Kill' ./boards/...
+	HERMES_TEST_KILLS=$(GATEWAYS) \
+		go test -count=1 -timeout=4h -v -run='Kill|Failover|Handover|Owner' ./cmd/hermes
+
+mcp: ## a run done by the public MCP Inspector (wants npm and a registry)
+	HERMES_TEST_NPM=1 go test -count=1 -v -run='^TestMCP' ./cmd/hermes
 
 vectors: ## write golden vectors, golden files and the tables of FORMAT.md anew
 	go test ./events -run='Format|Vector' -update

@@ -131,7 +131,7 @@ func hash(name string) uint64 {
 
 // after lets something happen. The name keeps it from sharing its instant.
 func (s *sim) after(d time.Duration, name string, f func()) {
-	jitter := time.Duration(1 + (hash(name)^uint64(s.queue.Len()))%997)
+	jitter := time.Duration(1 + (hash(name)^uint64(time.Since(s.begun)))%997)
 	heap.Push(&s.queue, event{time.Now().Add(d + jitter), f})
 }
 

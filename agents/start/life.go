@@ -3,6 +3,7 @@ package start
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -30,8 +31,36 @@ func Alive(board events.BoardID, run events.RunID, started events.RunStarted) (b
 	if started.Boot != "" && started.Boot != boot {
 		return false, nil
 	}
+	if alive, err := groupAlive(started); alive || err != nil {
+		return alive, err
+	}
 	pids, err := sandbox.Marked(Mark(board, run))
 	return len(pids) > 0, err
+}
+
+// groupAlive looks into the control group of a run. A group that this process
+// cannot judge says nothing: the run's marks are left to tell.
+func groupAlive(started events.RunStarted) (bool, error) {
+	if started.Cgroup == "" {
+		return false, nil
+	}
+	alive, err := sandbox.CgroupAlive(started.Cgroup)
+	if errors.Is(err, sandbox.ErrCgroupPath) || errors.Is(err, errors.ErrUnsupported) {
+		return false, nil
+	}
+	return alive, err
+}
+
+// killGroup ends what is in the control group of a run, as far as this process may.
+func killGroup(started events.RunStarted) error {
+	if started.Cgroup == "" {
+		return nil
+	}
+	err := sandbox.KillCgroup(started.Cgroup)
+	if errors.Is(err, sandbox.ErrCgroupPath) || errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
 }
 
 // Nudge makes the supervisor of that identity look at its board.
@@ -69,6 +98,19 @@ func killMarked(pid int, mark string) {
 	}
 }
 
+// Kill ends the processes that a dead supervisor left of a run: what is in its
+// control group, and what carries its mark. It does not wait for them.
+func Kill(board events.BoardID, run events.RunID, started events.RunStarted) error {
+	if err := killGroup(started); err != nil {
+		return fmt.Errorf("control group of %s: %w", run, err)
+	}
+	pids, err := sandbox.Marked(Mark(board, run))
+	for _, pid := range pids {
+		killMarked(pid, Mark(board, run))
+	}
+	return err
+}
+
 // Stop ends a run's processes. The supervisor is asked first: it stops its
 // agent and reports the end. What is left after the grace and some time to
 // report is killed. It returns an error if something survives that too.
@@ -79,12 +121,8 @@ func Stop(ctx context.Context, board events.BoardID, run events.RunID, started e
 	}
 	tell(started, syscall.SIGKILL)
 	for range 5 {
-		pids, err := sandbox.Marked(Mark(board, run))
-		if err != nil {
+		if err := Kill(board, run, started); err != nil {
 			return err
-		}
-		for _, pid := range pids {
-			killMarked(pid, Mark(board, run))
 		}
 		if gone, err := awaitGone(ctx, board, run, started, 2*time.Second); gone || err != nil {
 			return err

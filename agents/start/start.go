@@ -11,6 +11,7 @@ import (
 	"github.com/hermesboard/hermes/agents"
 	"github.com/hermesboard/hermes/agents/supervise"
 	"github.com/hermesboard/hermes/boards"
+	"github.com/hermesboard/hermes/sandbox"
 )
 
 // Starter starts supervisors for the runs of one board. It is safe for
@@ -23,6 +24,9 @@ type Starter struct {
 	Program  string // the hermes binary
 	Getenv   func(string) string
 	Warn     func(error)
+
+	// Sandboxes tells in which control group a run will be; nil = in none.
+	Sandboxes *sandbox.Registry
 
 	mu        sync.Mutex
 	spare     *Process       // guarded by mu
@@ -59,6 +63,11 @@ func (s *Starter) Start(ctx context.Context, a boards.Assignment, token string, 
 	p, err := s.give(spec.Dir(), slot)
 	if err != nil {
 		return nil, fmt.Errorf("hand run %s to a supervisor: %w", a.Run, err)
+	}
+	if s.Sandboxes != nil {
+		if box, err := s.Sandboxes.Get(a.Backend); err == nil {
+			p.started.Cgroup = box.Cgroup(mark)
+		}
 	}
 	s.refill()
 	return p, nil

@@ -51,8 +51,12 @@ echo "hermes: $new new commits of branch $1 are handed back"
 // is nothing to hand back; then BundleName(c.Branch) is missing from the
 // outputs. That file is an agent's: open it with sandbox.OpenArtifact.
 func (c *Checkout) Bundle(agent *sandbox.Spec, box *sandbox.Sandbox) *sandbox.Spec {
+	mark := agent.Mark
+	if mark != "" {
+		mark += "bundle" // the agent's own session, which may still live, has the other
+	}
 	spec := &sandbox.Spec{
-		Mark: agent.Mark, Workspace: agent.Workspace, Outputs: agent.Outputs, Limits: agent.Limits,
+		Mark: mark, Workspace: agent.Workspace, Outputs: agent.Outputs, Limits: agent.Limits,
 		Stdout: agent.Stdout, Stderr: agent.Stderr, Env: gitEnv(variable(agent.Env, "PATH", agents.DefaultPath)),
 	}
 	if !box.Capabilities().Has(driver.NetworkNone) {

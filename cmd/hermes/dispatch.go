@@ -17,7 +17,6 @@ import (
 	"github.com/hermesboard/hermes/boards/owner"
 	"github.com/hermesboard/hermes/boards/registry"
 	"github.com/hermesboard/hermes/dispatcher"
-	"github.com/hermesboard/hermes/sandbox"
 )
 
 // This file joins the dispatcher to the agents: neither knows the other.
@@ -110,7 +109,7 @@ func (s *starter) Look(ctx context.Context, r dispatcher.Ref) (dispatcher.Life, 
 		case r.Started.PID == 0 || start.Same(r.Started) || wait > 200*time.Millisecond:
 			return dispatcher.Living, nil
 		}
-		if err := killMarked(start.Mark(r.Board, r.Run)); err != nil {
+		if err := start.Kill(r.Board, r.Run, r.Started); err != nil {
 			return dispatcher.Living, err
 		}
 		pause(ctx, wait)
@@ -131,33 +130,6 @@ func (s *starter) deliver(ctx context.Context, r dispatcher.Ref) error {
 	defer door.Close()
 	if err := supervise.Deliver(ctx, dir, door); err != nil {
 		return fmt.Errorf("deliver the verdict of %s: %w", r.Run, err)
-	}
-	return nil
-}
-
-// killMarked kills the processes that carry a mark. Each is held on to and
-// looked at once more before, so that no other that got its pid is hit.
-func killMarked(mark string) error {
-	pids, err := sandbox.Marked(mark)
-	if err != nil {
-		return err
-	}
-	held := make(map[int]*os.Process)
-	for _, pid := range pids {
-		if p, err := os.FindProcess(pid); err == nil {
-			held[pid] = p
-			defer p.Release()
-		}
-	}
-	if pids, err = sandbox.Marked(mark); err != nil {
-		return err
-	}
-	for _, pid := range pids {
-		if p := held[pid]; p != nil {
-			if err := p.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-				return fmt.Errorf("kill %d: %w", pid, err)
-			}
-		}
 	}
 	return nil
 }

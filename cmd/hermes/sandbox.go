@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -11,9 +12,12 @@ import (
 	"github.com/hermesboard/hermes/sandbox/localbox"
 )
 
+// cgroups is what this host offers; it does not change while the process lives.
+var cgroups = sync.OnceValue(sandbox.DetectCgroups)
+
 // sandboxes is the list of backends this program offers.
 func sandboxes() (*sandbox.Registry, error) {
-	return sandbox.NewRegistry(localbox.New(), bwrapbox.New(nil))
+	return sandbox.NewRegistry(localbox.New(localbox.WithCgroups(cgroups())), bwrapbox.New(&bwrapbox.Options{Cgroups: cgroups()}))
 }
 
 func sandboxCommand(env Env) *cli.Command {
@@ -62,6 +66,9 @@ func runSandboxList(ctx context.Context, x *call) error {
 		out = append(out, []string{r.Name, here, enforces})
 	}
 	table(x.Stdout, x.Width, out)
+	for _, p := range cgroups().Problems() {
+		x.say("control groups: %s", line(p))
+	}
 	return nil
 }
 

@@ -80,7 +80,7 @@ func (h *host) open(held *registry.Held, untilIdle bool) (s *service, err error)
 		return nil, errors.Join(err, s.owner.Close())
 	}
 	s.starter.Starter = &start.Starter{Home: h.home.Dir(), Profile: h.profile, BoardDir: held.Paths().Dir, RunDir: filepath.Dir(socket),
-		Program: program, Getenv: h.env.Getenv, Warn: warn}
+		Program: program, Getenv: h.env.Getenv, Warn: warn, Sandboxes: h.agents.agents.Sandboxes}
 	s.starter.door = func(token string) (api.Door, error) { return s.owner.Door(token) }
 	s.disp = dispatcher.New(dispatcher.Options{Board: s.owner, Agents: h.agents, Starter: &s.starter, Slots: h.slots, Warn: warn, UntilIdle: untilIdle})
 	late.set(s.disp)

@@ -9,10 +9,12 @@ import (
 )
 
 const mcpHelp = `An agent's program starts this as one of its MCP servers, over standard input
-and output. Programs that do not pass their environment on need the flags:
+and output. Programs that do not pass their environment on need the flags, here
+with the places as bubblewrap shows them ($HERMES_BIN, $HERMES_WORKER_SOCKET and
+$HERMES_OUTPUTS hold them in any sandbox):
 
-  {"mcpServers": {"kanban": {"command": "hermes",
-    "args": ["worker", "mcp", "--socket", "/run/worker.sock", "--outputs", "/ws/outputs"]}}}`
+  {"mcpServers": {"kanban": {"command": "/run/hermes/bin/hermes",
+    "args": ["worker", "mcp", "--socket", "/run/hermes/sock/sock", "--outputs", "/ws/outputs"]}}}`
 
 func mcpVerb(env Env) *cli.Command {
 	return verb(env, "mcp", "", "the tools of a run, as an MCP server over stdio", mcpHelp, []cli.Flag{
