@@ -1,6 +1,7 @@
 package owner
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 
@@ -99,6 +100,7 @@ func (o *Owner) Assignment(run events.RunID) (boards.Assignment, error) {
 		return boards.Assignment{}, &boards.Rejection{Code: boards.CodeNotFound, Task: run.Task, Detail: "no open run " + run.String()}
 	}
 	policy, _ := o.view.Policy()
+	policy.TermMS = cmp.Or(r.ExpiresMS, policy.TermMS) // the run was claimed under that term
 	longest := t.MaxRuntimeMS
 	if longest == 0 {
 		longest = policy.MaxRuntimeMS

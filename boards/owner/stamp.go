@@ -17,6 +17,7 @@ type stamper struct {
 	random  io.Reader // buffered: one system call for many salts
 	entropy *ulid.MonotonicEntropy
 	last    events.Time // of the last record
+	asked   time.Time   // when now was called last, for the monotonic distance
 }
 
 func newStamper(last events.Time) *stamper {
@@ -26,7 +27,11 @@ func newStamper(last events.Time) *stamper {
 
 // now returns the instant of a command, never before that of an earlier one.
 func (s *stamper) now() events.Time {
-	s.last = max(s.last, events.TimeOf(time.Now()))
+	t, crept := time.Now(), s.last
+	if !s.asked.IsZero() {
+		crept = crept.Add(t.Sub(s.asked) / 2)
+	}
+	s.last, s.asked = max(events.TimeOf(t), crept), t
 	return s.last
 }
 
