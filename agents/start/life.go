@@ -35,8 +35,17 @@ func Alive(board events.BoardID, run events.RunID, started events.RunStarted) (b
 		return alive, err
 	}
 	pids, err := sandbox.Marked(Mark(board, run))
+	if err == nil && len(pids) == 0 {
+		// A process has no environment for a moment while it executes another
+		// program: nothing is taken for gone at the first look.
+		time.Sleep(lookAgain)
+		pids, err = sandbox.Marked(Mark(board, run))
+	}
 	return len(pids) > 0, err
 }
+
+// lookAgain is longer than an exec takes.
+const lookAgain = 3 * time.Millisecond
 
 // groupAlive looks into the control group of a run. A group that this process
 // cannot judge says nothing: the run's marks are left to tell.

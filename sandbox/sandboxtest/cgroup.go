@@ -246,7 +246,8 @@ func testStraysOfTwo(t *testing.T, b *box) {
 	}
 	c := control()
 	one = c.daemonUp(t, "stay", "clear", tokens[0])
-	two, _ = c.up(t, "deaf") // younger than the stray, which is therefore not in doubt for it
+	time.Sleep(50 * time.Millisecond) // the kernel tells ages in ticks of 10 ms
+	two, _ = c.up(t, "deaf")          // younger than the stray, which is therefore not in doubt for it
 	if err := one.Kill(); !errors.Is(err, sandbox.ErrTreeAlive) {
 		t.Errorf("without groups: got %v, want %v", err, sandbox.ErrTreeAlive)
 	}

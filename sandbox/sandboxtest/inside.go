@@ -18,8 +18,18 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/hermesboard/hermes/sandbox"
 )
+
+// In a sandbox the main goroutine keeps the main thread, because what a
+// program does to itself there is seen from outside only on that thread.
+func init() {
+	if len(os.Args) > 1 && os.Args[1] == insideArg {
+		runtime.LockOSThread()
+	}
+}
 
 // The first argument of a test binary that runs in a sandbox, and of one that
 // is another supervisor.
@@ -195,7 +205,7 @@ func traced(args []string) {
 	if args[0] == "main" {
 		fmt.Println("up") // before, because from then on every signal stops it
 		trace()
-		syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGSTOP) // this very thread, or another might take it
 		stay()
 	}
 	runtime.LockOSThread() // so that the other goroutine is on another thread
