@@ -39,14 +39,16 @@ func spin(args []string) {
 	millis, _ := strconv.Atoi(args[0])
 	start, before := time.Now(), used()
 	for range runtime.GOMAXPROCS(0) - 1 {
-		go func() { // ends with the process
-			for {
-			}
-		}()
+		go busy(start, millis) // ends with the process at the latest
 	}
+	busy(start, millis)
+	fmt.Println(int64(1000 * (used() - before) / time.Since(start)))
+}
+
+// busy works until so many milliseconds have passed since start.
+func busy(start time.Time, millis int) {
 	for time.Since(start) < time.Duration(millis)*time.Millisecond {
 	}
-	fmt.Println(int64(1000 * (used() - before) / time.Since(start)))
 }
 
 func used() time.Duration {
