@@ -164,7 +164,8 @@ func prepareIn(t *testing.T, home string, attempt uint32, script string, args ..
 		},
 		Agent: agents.Agent{Name: "coder", Runtime: agents.Runtime{Kind: "command", Command: append([]string{self, "agent", script}, args...)},
 			// Under the race detector a program sleeps a second before it ends.
-			Terminal: agents.Terminal{Set: map[string]string{"GORACE": "atexit_sleep_ms=0"}}},
+			// One built for coverage complains without a folder for it.
+			Terminal: agents.Terminal{Set: map[string]string{"GORACE": "atexit_sleep_ms=0", "GOCOVERDIR": os.TempDir()}}},
 		Token: "token-in-plain-text", Env: []string{"PAPER=a4"}, Home: home, BoardDir: filepath.Join(home, "boards", "acme"), SocketDir: filepath.Join(home, "run", "w-1"),
 		Keep: true, Program: self, Mark: "m" + strings.ReplaceAll(filepath.Base(home), "-", "") + "x",
 	}
