@@ -95,7 +95,7 @@ func emptyPlace(t testing.TB, dir string) *place {
 		t.Fatal(err)
 	}
 	p := &place{t: t, dir: dir, home: home, env: []string{"HERMES_HOME=" + dir, "HOME=" + dir, "HERMES_USER=kai", "HERMES_BOARD=acme", "PATH=" + os.Getenv("PATH"),
-		"GOCOVERDIR=" + os.TempDir()}} // a program built for coverage complains without one
+		"GOCOVERDIR=" + t.TempDir()}} // a program built for coverage complains without one
 	t.Cleanup(func() {
 		p.endAll()
 		home.Close()
