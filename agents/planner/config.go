@@ -18,7 +18,6 @@ type Config struct {
 	Command []string `yaml:"command"`         // argv; never passed through a shell
 	Timeout string   `yaml:"timeout"`         // as 5m, which is the default
 	Env     []string `yaml:"env_passthrough"` // names of variables passed on
-	Auto    string   `yaml:"auto"`            // what a gateway does with ideas by itself: specify, decompose or, empty, nothing
 }
 
 const defaultTimeout = 5 * time.Minute
@@ -50,11 +49,6 @@ func (c Config) validate() error {
 	var errs []error
 	if len(c.Command) == 0 || c.Command[0] == "" {
 		errs = append(errs, fmt.Errorf("%s: command is missing", ConfigFile))
-	}
-	switch c.Auto {
-	case "", string(Specify), string(Decompose):
-	default:
-		errs = append(errs, fmt.Errorf("%s: auto %q is unknown (specify, decompose)", ConfigFile, c.Auto))
 	}
 	if _, err := c.timeout(); err != nil {
 		errs = append(errs, fmt.Errorf("%s: timeout: %w", ConfigFile, err))

@@ -188,11 +188,11 @@ func TestLoad(t *testing.T) {
 		t.Errorf("without a file: got %v, want ErrNone", err)
 	}
 	for text, want := range map[string]string{
-		"command: [plan]\ntimeout: 1m\nauto: specify\n": "",
-		"comand: [plan]\n":            "comand",
-		"command: []\n":               "command is missing",
-		"command: [p]\nauto: yes\n":   "auto",
-		"command: [p]\ntimeout: 2h\n": "timeout",
+		"command: [plan]\ntimeout: 1m\n": "",
+		"comand: [plan]\n":               "comand",
+		"command: []\n":                  "command is missing",
+		"command: [p]\nauto: specify\n":  "auto",
+		"command: [p]\ntimeout: 2h\n":    "timeout",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, ConfigFile), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -133,7 +133,8 @@ func (o *Owner) admit(c boards.Command) error {
 }
 
 func fullRejection(c boards.Command, why string) error {
-	return &boards.Rejection{Code: boards.CodeFull, Task: taskOf(c), Detail: "the board takes nothing new on: " + why, Hint: "hermes board gc"}
+	return &boards.Rejection{Code: boards.CodeFull, Task: taskOf(c), Detail: "the board takes nothing new on: " + why,
+		Hint: "free some disk (hermes board gc), or raise the quota: hermes board policy set max_bytes N"}
 }
 
 // artifactsOf returns the stored files that a command names.
