@@ -9,17 +9,25 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 const markPrefix = "HERMES_MARK="
 
+// Flags of a task, from the kernel's include/linux/sched.h.
+const (
+	flagExiting      = 0x4
+	flagKernelThread = 0x200000
+)
+
 // Stat is what is read of /proc/PID/stat.
 type Stat struct {
 	PID, Parent, Session int
 	Start                uint64 // in ticks since boot
 	Zombie               bool
+	bare                 bool // a thread of the kernel, or one that is ending: it has no memory of its own
 }
 
 // ReadStat reads one process. The error matches fs.ErrNotExist or ESRCH when
@@ -42,11 +50,16 @@ func parseStat(pid int, data []byte) (Stat, error) {
 	parent, err1 := strconv.Atoi(string(fields[1]))
 	session, err2 := strconv.Atoi(string(fields[3]))
 	start, err3 := strconv.ParseUint(string(fields[19]), 10, 64)
-	if err := errors.Join(err1, err2, err3); err != nil {
+	flags, err4 := strconv.ParseUint(string(fields[6]), 10, 64)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return Stat{}, fmt.Errorf("process %d: %w", pid, err)
 	}
 	state := fields[0][0]
-	return Stat{PID: pid, Parent: parent, Session: session, Start: start, Zombie: state == 'Z' || state == 'X'}, nil
+	return Stat{
+		PID: pid, Parent: parent, Session: session, Start: start,
+		Zombie: state == 'Z' || state == 'X',
+		bare:   flags&(flagExiting|flagKernelThread) != 0,
+	}, nil
 }
 
 // Scan reads every process that is visible. Those that end meanwhile are left
@@ -86,32 +99,67 @@ func gone(err error) bool {
 // MarkOf returns the value of HERMES_MARK in a process's environment, empty
 // where there is none or it cannot be read.
 func MarkOf(pid int) string {
+	mark, _ := readMark(pid)
+	return mark
+}
+
+// readMark also reports whether the process is between two programs: it has
+// begun to execute one that was not yet given its arguments and environment,
+// so that its mark cannot be told at this moment.
+func readMark(pid int) (mark string, between bool) {
 	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	if err != nil {
-		return ""
+		return "", false
 	}
 	for entry := range bytes.SplitSeq(env, []byte{0}) {
 		if mark, ok := bytes.CutPrefix(entry, []byte(markPrefix)); ok {
-			return string(mark)
+			return string(mark), false
 		}
 	}
-	return ""
+	if len(env) > 0 {
+		return "", false
+	}
+	args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil || len(args) > 0 {
+		return "", false
+	}
+	stat, err := ReadStat(pid)
+	return "", err == nil && !stat.Zombie && !stat.bare
 }
 
-// Marked returns the processes whose environment carries mark, sorted.
+// settleTime is how long Marked waits for processes that are between two
+// programs. On a loaded machine one may be kept from running for some time.
+const settleTime = time.Second
+
+// Marked returns the processes whose environment carries mark, sorted. None is
+// left out for being about to execute a program: if any process of the host
+// is, Marked looks again, for a second at most.
 func Marked(mark string) ([]int, error) {
-	all, err := Scan()
-	if err != nil {
-		return nil, err
-	}
-	var pids []int
-	for _, stat := range all {
-		if !stat.Zombie && MarkOf(stat.PID) == mark {
-			pids = append(pids, stat.PID)
+	for deadline := time.Now().Add(settleTime); ; time.Sleep(time.Millisecond) {
+		pids, between, err := marked(mark)
+		if err != nil || !between || time.Now().After(deadline) {
+			return pids, err
 		}
 	}
+}
+
+func marked(mark string) (pids []int, between bool, err error) {
+	all, err := Scan()
+	if err != nil {
+		return nil, false, err
+	}
+	for _, stat := range all {
+		if stat.Zombie || stat.bare {
+			continue
+		}
+		got, unsettled := readMark(stat.PID)
+		if got == mark {
+			pids = append(pids, stat.PID)
+		}
+		between = between || unsettled
+	}
 	slices.Sort(pids)
-	return pids, nil
+	return pids, between, nil
 }
 
 // Handle holds on to one process: what is sent through it never reaches
