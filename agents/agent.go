@@ -1,6 +1,7 @@
 package agents
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/hermesboard/hermes/events"
+	"github.com/hermesboard/hermes/sandbox"
 )
 
 // Agent is one worker of a profile.
@@ -46,9 +48,39 @@ type Terminal struct {
 	Mounts  []string          `yaml:"mounts,omitempty" json:"mounts,omitzero"`                   // host paths, read-only, seen under the same path
 	Env     []string          `yaml:"env_passthrough,omitempty" json:"env_passthrough,omitzero"` // names of variables passed on
 	Set     map[string]string `yaml:"env,omitempty" json:"env,omitzero"`                         // variables set
-	Network string            `yaml:"network,omitempty" json:"network,omitzero"`                 // none (default) or full
+	Network string            `yaml:"network,omitempty" json:"network,omitzero"`                 // none (default), proxy or full
+	// AllowHosts are the hosts that network proxy lets through: host, host:port
+	// or *.domain; a port left out is 443. Empty = none.
+	AllowHosts []string `yaml:"allow_hosts,omitempty" json:"allow_hosts,omitzero"`
+
+	// Limits of a whole run; zero asks for none.
+	MemoryMB  int64   `yaml:"container_memory,omitempty" json:"container_memory,omitzero"`
+	CPU       float64 `yaml:"container_cpu,omitempty" json:"container_cpu,omitzero"` // in cores
+	DiskMB    int64   `yaml:"container_disk,omitempty" json:"container_disk,omitzero"`
+	Processes int     `yaml:"container_processes,omitempty" json:"container_processes,omitzero"`
+
+	// Settings of single backends.
+	DockerImage      string `yaml:"docker_image,omitempty" json:"docker_image,omitzero"` // docker, podman; runc and gvisor take an archive or a folder
+	SingularityImage string `yaml:"singularity_image,omitempty" json:"singularity_image,omitzero"`
+	SSHHost          string `yaml:"ssh_host,omitempty" json:"ssh_host,omitzero"`
+	SSHPort          int    `yaml:"ssh_port,omitempty" json:"ssh_port,omitzero"`
+	SSHUser          string `yaml:"ssh_user,omitempty" json:"ssh_user,omitzero"`
+	SSHKey           string `yaml:"ssh_key,omitempty" json:"ssh_key,omitzero"`
+	SSHKnownHosts    string `yaml:"ssh_known_hosts,omitempty" json:"ssh_known_hosts,omitzero"`
+
 	// Requires are capabilities the backend must enforce; see hermes sandbox list.
 	Requires []string `yaml:"requires,omitempty" json:"requires,omitzero"`
+}
+
+// Settings are those of its backend.
+func (t *Terminal) Settings() sandbox.Settings {
+	return sandbox.Settings{Image: cmp.Or(t.DockerImage, t.SingularityImage), Host: t.SSHHost, Port: t.SSHPort,
+		User: t.SSHUser, Key: t.SSHKey, KnownHosts: t.SSHKnownHosts}
+}
+
+// Limits are those of one run.
+func (t *Terminal) Limits() sandbox.Limits {
+	return sandbox.Limits{MemoryBytes: t.MemoryMB << 20, MilliCPUs: int(t.CPU * 1000), DiskBytes: t.DiskMB << 20, Processes: t.Processes}
 }
 
 // Problem is why an agent cannot be started. Code is a hold's reason.

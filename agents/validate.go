@@ -89,8 +89,25 @@ func (t *Terminal) validate(p *problems) {
 			p.add("terminal.env: %s holds a NUL byte", name)
 		}
 	}
-	if !slices.Contains([]string{"", "none", "full"}, t.Network) {
-		p.add("terminal.network %q is unknown (none, full)", t.Network)
+	if !slices.Contains([]string{"", "none", "proxy", "full"}, t.Network) {
+		p.add("terminal.network %q is unknown (none, proxy, full)", t.Network)
+	}
+	if len(t.AllowHosts) > 0 && t.Network != "proxy" {
+		p.add("terminal.allow_hosts wants terminal.network proxy")
+	}
+	if min(float64(t.MemoryMB), t.CPU, float64(t.DiskMB), float64(t.Processes)) < 0 {
+		p.add("terminal: a limit is negative")
+	}
+	if t.DockerImage != "" && t.SingularityImage != "" {
+		p.add("terminal.docker_image and terminal.singularity_image are both given")
+	}
+	if t.SSHPort < 0 || t.SSHPort > 65535 {
+		p.add("terminal.ssh_port %d is no port", t.SSHPort)
+	}
+	for key, file := range map[string]string{"terminal.ssh_key": t.SSHKey, "terminal.ssh_known_hosts": t.SSHKnownHosts} {
+		if file != "" {
+			hostPath(p, key, file)
+		}
 	}
 }
 

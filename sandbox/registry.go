@@ -40,5 +40,14 @@ func (r *Registry) Get(name string) (*Sandbox, error) {
 	return nil, fmt.Errorf("%w %q (known: %s)", ErrUnknown, name, strings.Join(known, ", "))
 }
 
+// Open is Get and then [Sandbox.With].
+func (r *Registry) Open(name string, set Settings) (*Sandbox, error) {
+	box, err := r.Get(name)
+	if err != nil {
+		return nil, err
+	}
+	return box.With(set)
+}
+
 // All returns the backends in the order given to NewRegistry.
 func (r *Registry) All() []*Sandbox { return append([]*Sandbox(nil), r.boxes...) }

@@ -21,6 +21,8 @@ type (
 	Capabilities   = driver.Capabilities
 	ExitStatus     = driver.ExitStatus
 	Report         = driver.Report
+	Settings       = driver.Settings
+	SettingError   = driver.SettingError
 	TreeAliveError = driver.TreeAliveError
 )
 
@@ -48,6 +50,24 @@ func New(drv driver.Driver) *Sandbox { return &Sandbox{drv: drv} }
 
 // Name is the backend's name in configuration and messages.
 func (s *Sandbox) Name() string { return s.drv.Name() }
+
+// With returns the backend as a profile's settings want it. A setting that the
+// backend cannot honour is a *SettingError; it does no I/O.
+func (s *Sandbox) With(set Settings) (*Sandbox, error) {
+	given := set.Given()
+	if len(given) == 0 {
+		return s, nil
+	}
+	drv, ok := s.drv.(driver.Configurable)
+	if !ok {
+		return nil, &SettingError{Driver: s.Name(), Setting: given[0], Reason: "it has no settings"}
+	}
+	own, err := drv.With(set)
+	if err != nil {
+		return nil, err
+	}
+	return &Sandbox{drv: own}, nil
+}
 
 // Capabilities is what the backend enforces, on a host where it works.
 func (s *Sandbox) Capabilities() Capabilities { return s.drv.Capabilities() }

@@ -27,7 +27,13 @@ type Roster struct {
 	Sandboxes *sandbox.Registry
 
 	mu     sync.Mutex
-	probes map[string]probed // guarded by mu
+	probes map[backend]probed // guarded by mu
+}
+
+// backend is one as an agent's settings want it.
+type backend struct {
+	name string
+	set  sandbox.Settings
 }
 
 type probed struct {
@@ -48,7 +54,7 @@ func (r *Roster) Agent(ctx context.Context, name string) (*agents.Agent, error) 
 	problem := func(code string, err error) error {
 		return &agents.Problem{Code: code, Agent: name, Detail: fmt.Sprintf("agent %s: %v", name, err)}
 	}
-	box, err := r.Sandboxes.Get(a.Terminal.Backend)
+	box, err := r.Sandboxes.Open(a.Terminal.Backend, a.Terminal.Settings())
 	if err != nil {
 		return nil, problem("sandbox_gap", err)
 	}
@@ -61,7 +67,7 @@ func (r *Roster) Agent(ctx context.Context, name string) (*agents.Agent, error) 
 	}
 	// A backend that isolates nothing has nothing to prove, and can be tried
 	// only by a supervisor, which this process is not.
-	if rep := r.probe(ctx, box); box.Capabilities().Has(driver.Files) && !rep.Available {
+	if rep := r.probe(ctx, box, a.Terminal.Settings()); box.Capabilities().Has(driver.Files) && !rep.Available {
 		return nil, problem("sandbox_gap", fmt.Errorf("sandbox %s does not work here: %s", box.Name(), rep.Reason))
 	}
 	if err := folders(a); err != nil {
@@ -77,20 +83,23 @@ func (r *Roster) Agent(ctx context.Context, name string) (*agents.Agent, error) 
 // nothing was chosen by name; it has the host's network unless none is asked for.
 func needs(a *agents.Agent, box *sandbox.Sandbox) (driver.Capabilities, error) {
 	need, err := driver.ParseCapabilities(a.Terminal.Requires)
-	need |= driver.Socket
+	need |= driver.Socket | sandbox.Needs(&sandbox.Spec{Limits: a.Terminal.Limits(), Network: sandbox.FullNetwork})&^driver.NetworkFull
 	switch isolated := box.Capabilities().Has(driver.Files); {
 	case a.Terminal.Network == "none", a.Terminal.Network == "" && isolated:
 		need |= driver.NetworkNone
+	case a.Terminal.Network == "proxy":
+		need |= driver.NetworkProxy
 	default:
 		need |= driver.NetworkFull
 	}
 	return need, err
 }
 
-func (r *Roster) probe(ctx context.Context, box *sandbox.Sandbox) sandbox.Report {
+func (r *Roster) probe(ctx context.Context, box *sandbox.Sandbox, set sandbox.Settings) sandbox.Report {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if p, ok := r.probes[box.Name()]; ok && (p.until.IsZero() || time.Now().Before(p.until)) {
+	which := backend{box.Name(), set}
+	if p, ok := r.probes[which]; ok && (p.until.IsZero() || time.Now().Before(p.until)) {
 		return p.report
 	}
 	p := probed{report: box.Probe(ctx)}
@@ -101,9 +110,9 @@ func (r *Roster) probe(ctx context.Context, box *sandbox.Sandbox) sandbox.Report
 		p.until = time.Now().Add(probeAgain)
 	}
 	if r.probes == nil {
-		r.probes = make(map[string]probed)
+		r.probes = make(map[backend]probed)
 	}
-	r.probes[box.Name()] = p
+	r.probes[which] = p
 	return p.report
 }
 

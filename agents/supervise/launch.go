@@ -27,6 +27,7 @@ func (r *run) launch(box *sandbox.Sandbox, f folders) (*sandbox.Spec, error) {
 	spec := &sandbox.Spec{
 		Mark: r.spec.Mark, Workspace: f.workspace, Inputs: f.inputs, Outputs: f.outputs,
 		SocketDir: r.spec.SocketDir, Program: r.spec.Program, Stdout: r.out, Stderr: r.out,
+		Limits: agent.Terminal.Limits(),
 	}
 	isolated := box.Capabilities().Has(driver.Files)
 	if !isolated || agent.Terminal.Network == "full" {

@@ -128,7 +128,7 @@ func (r *run) attempt(ctx context.Context) end {
 	if err := r.inputs(ctx, f, d); err != nil {
 		return failed(err)
 	}
-	box, err := r.deps.Sandboxes.Get(r.spec.Assignment.Backend)
+	box, err := r.deps.Sandboxes.Open(r.spec.Assignment.Backend, r.spec.Agent.Terminal.Settings())
 	if err != nil {
 		return end{outcome: events.OutcomeSandboxFailed, reason: err.Error()}
 	}
