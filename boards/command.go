@@ -89,6 +89,47 @@ type (
 	}
 )
 
+// The commands about who is told what happens.
+type (
+	// Subscribe has a destination told what happens to a task, to a tenant's
+	// tasks, to an agent's, or, with none of these, on the whole board.
+	Subscribe struct {
+		Task   events.TaskID      `json:"task,omitzero"`
+		Tenant string             `json:"tenant,omitzero"`
+		Agent  string             `json:"agent,omitzero"`
+		To     events.Destination `json:"to"`
+	}
+	// Unsubscribe undoes Subscribe.
+	Unsubscribe struct {
+		Task   events.TaskID      `json:"task,omitzero"`
+		Tenant string             `json:"tenant,omitzero"`
+		Agent  string             `json:"agent,omitzero"`
+		To     events.Destination `json:"to"`
+	}
+	// RecordSent says that a platform took a message about the event at Of.
+	RecordSent struct {
+		Of      uint64             `json:"of"`
+		Task    events.TaskID      `json:"task,omitzero"`
+		To      events.Destination `json:"to"`
+		Message string             `json:"message,omitzero"`
+		Token   string             `json:"token,omitzero"`
+	}
+	// RecordDead says that a message was given up.
+	RecordDead struct {
+		Of     uint64             `json:"of"`
+		Task   events.TaskID      `json:"task,omitzero"`
+		To     events.Destination `json:"to"`
+		Tries  uint32             `json:"tries,omitzero"`
+		Reason string             `json:"reason,omitzero"`
+	}
+	// RetryDead asks for a message that was given up to be delivered after all.
+	RetryDead struct {
+		Of   uint64             `json:"of"`
+		Task events.TaskID      `json:"task,omitzero"`
+		To   events.Destination `json:"to"`
+	}
+)
+
 // The commands about a task that need no run.
 type (
 	// CreateTasks makes one task or a whole graph in one commit.

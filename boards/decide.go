@@ -66,6 +66,16 @@ func (d *decision) decide(c Command) *Rejection {
 		return d.holdAgent(c)
 	case ReleaseAgent:
 		return d.releaseAgent(c)
+	case Subscribe:
+		return d.subscribe(c)
+	case Unsubscribe:
+		return d.unsubscribe(c)
+	case RecordSent:
+		return d.recordSent(c)
+	case RecordDead:
+		return d.recordDead(c)
+	case RetryDead:
+		return d.retryDead(c)
 	case CreateTasks:
 		return d.createTasks(c)
 	case EditTask:

@@ -74,6 +74,11 @@
 //	comment_task    | person dispatcher run peer    | triage todo scheduled ready running reviewing review blocked done | same
 //	attach_file     | person dispatcher run         | triage todo scheduled ready running reviewing review blocked done | same
 //	detach_file     | person                        | triage todo scheduled ready running reviewing review blocked done | same
+//	subscribe       | person dispatcher             | triage todo scheduled ready running reviewing review blocked done archived | same
+//	unsubscribe     | person dispatcher             | triage todo scheduled ready running reviewing review blocked done archived | same
+//	record_sent     | dispatcher                    | triage todo scheduled ready running reviewing review blocked done archived | same
+//	record_dead     | dispatcher                    | triage todo scheduled ready running reviewing review blocked done archived | same
+//	retry_dead      | person                        | triage todo scheduled ready running reviewing review blocked done archived | same
 //
 // Besides the table hold, among others: no claim while the board is paused, the
 // agent is held, the task rests, an edge is open, or another open run uses the

@@ -11,6 +11,9 @@ import (
 // is passed over; see [State.Check]. The record is not kept.
 func (s *State) Evolve(r *events.Record) {
 	s.head = r.Seq
+	if s.evolveNotify(r) {
+		return
+	}
 	if r.Task != 0 {
 		if p, ok := r.Data.(events.TaskCreated); ok {
 			s.evolveCreated(r, &p)

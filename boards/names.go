@@ -31,6 +31,21 @@ func (HoldAgent) CommandName() string { return "hold_agent" }
 func (ReleaseAgent) CommandName() string { return "release_agent" }
 
 // CommandName implements Command.
+func (Subscribe) CommandName() string { return "subscribe" }
+
+// CommandName implements Command.
+func (Unsubscribe) CommandName() string { return "unsubscribe" }
+
+// CommandName implements Command.
+func (RecordSent) CommandName() string { return "record_sent" }
+
+// CommandName implements Command.
+func (RecordDead) CommandName() string { return "record_dead" }
+
+// CommandName implements Command.
+func (RetryDead) CommandName() string { return "retry_dead" }
+
+// CommandName implements Command.
 func (CreateTasks) CommandName() string { return "create_tasks" }
 
 // CommandName implements Command.
@@ -130,6 +145,11 @@ var commands = map[string]func([]byte) (Command, error){
 	SetPolicy{}.CommandName():      decode[SetPolicy],
 	HoldAgent{}.CommandName():      decode[HoldAgent],
 	ReleaseAgent{}.CommandName():   decode[ReleaseAgent],
+	Subscribe{}.CommandName():      decode[Subscribe],
+	Unsubscribe{}.CommandName():    decode[Unsubscribe],
+	RecordSent{}.CommandName():     decode[RecordSent],
+	RecordDead{}.CommandName():     decode[RecordDead],
+	RetryDead{}.CommandName():      decode[RetryDead],
 	CreateTasks{}.CommandName():    decode[CreateTasks],
 	EditTask{}.CommandName():       decode[EditTask],
 	AssignTask{}.CommandName():     decode[AssignTask],

@@ -13,7 +13,7 @@ import (
 )
 
 // snapshotVersion changes with every change of the form.
-const snapshotVersion = 1
+const snapshotVersion = 2
 
 // AppendSnapshot appends the state in a compact private form that
 // [LoadSnapshot] of the same version reads. Equal states give equal bytes.
@@ -48,6 +48,25 @@ func (s *State) AppendSnapshot(b []byte) []byte {
 	for _, seq := range slices.Sorted(maps.Keys(s.attachments)) {
 		b = pack.Uint(b, seq)
 		b = pack.Uint(b, s.attachments[seq])
+	}
+	b = pack.Len(b, len(s.subs))
+	for _, sub := range slices.SortedFunc(maps.Keys(s.subs), compareSubscriptions) {
+		b = pack.Uint(b, sub.task)
+		b = pack.String(b, sub.tenant)
+		b = pack.String(b, sub.agent)
+		b = appendDestination(b, sub.to)
+	}
+	b = pack.Len(b, len(s.dead))
+	for _, l := range slices.SortedFunc(maps.Keys(s.dead), compareLetters) {
+		b = pack.Uint(b, l.of)
+		b = appendDestination(b, l.to)
+	}
+	return b
+}
+
+func appendDestination(b []byte, to events.Destination) []byte {
+	for _, s := range [...]string{to.Platform, to.Chat, to.Thread} {
+		b = pack.String(b, s)
 	}
 	return b
 }
@@ -184,6 +203,29 @@ func (l *loader) rest() {
 		seq = at
 		s.attachments[at] = events.TaskID(l.Uint32())
 	}
+	l.messages()
+}
+
+// messages reads who is told, and what was given up.
+func (l *loader) messages() {
+	var sub subscription
+	for n := l.Len(6); n > 0 && l.Err() == nil; n-- {
+		next := subscription{events.TaskID(l.Uint32()), l.String(), l.String(), l.destination()}
+		l.must(len(l.s.subs) == 0 || compareSubscriptions(sub, next) < 0)
+		sub = next
+		l.s.subs[sub] = true
+	}
+	var dead letter
+	for n := l.Len(4); n > 0 && l.Err() == nil; n-- {
+		next := letter{l.Uint64(), l.destination()}
+		l.must(len(l.s.dead) == 0 || compareLetters(dead, next) < 0)
+		dead = next
+		l.s.dead[dead] = true
+	}
+}
+
+func (l *loader) destination() events.Destination {
+	return events.Destination{Platform: l.String(), Chat: l.String(), Thread: l.String()}
 }
 
 const minTask = 30 // bytes of the smallest task

@@ -29,6 +29,8 @@ type State struct {
 
 	held        map[name]hold            // agents that must not be started
 	attachments map[uint64]events.TaskID // position of the event → task
+	subs        map[subscription]bool
+	dead        map[letter]bool // messages that were given up
 }
 
 // task is one card. Ordered by size: there are many.
@@ -123,6 +125,8 @@ func NewState() *State {
 		folders:     make(map[name]events.TaskID),
 		held:        make(map[name]hold),
 		attachments: make(map[uint64]events.TaskID),
+		subs:        make(map[subscription]bool),
+		dead:        make(map[letter]bool),
 	}
 }
 

@@ -105,6 +105,11 @@ var transitions = []transition{
 	{"comment_task", person | dispatcher | ownRun | peer, live, same},
 	{"attach_file", person | dispatcher | ownRun, live, same},
 	{"detach_file", person, live, same},
+	{"subscribe", person | dispatcher, anywhere, same},
+	{"unsubscribe", person | dispatcher, anywhere, same},
+	{"record_sent", dispatcher, anywhere, same},
+	{"record_dead", dispatcher, anywhere, same},
+	{"retry_dead", person, anywhere, same},
 }
 
 // byCommand finds the rows of a command.

@@ -54,6 +54,11 @@ var kinds = []kind{
 	of[AgentHeld](1),
 	of[AgentReleased](1),
 	of[CallRefused](1),
+	of[SubscriptionAdded](1),
+	of[SubscriptionRemoved](1),
+	of[NotifySent](1),
+	of[NotifyDead](1),
+	of[NotifyRetried](1),
 
 	of[TaskCreated](1),
 	of[TaskEdited](1),

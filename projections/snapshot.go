@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/events/pack"
 )
@@ -13,7 +15,7 @@ import (
 // whenever the form or the meaning of what is folded does.
 const (
 	SnapshotName    = "view"
-	SnapshotVersion = 2
+	SnapshotVersion = 3
 )
 
 // writer appends to a snapshot. A string is written out the first time and
@@ -39,13 +41,9 @@ func (w *writer) workspace(s events.Workspace) {
 	w.name(s.Base)
 	w.name(s.Branch)
 }
-func (w *writer) caps(list []events.Cap) {
-	w.len(len(list))
-	for _, c := range list {
-		w.name(c.Name)
-		w.int(int64(c.Max))
-	}
-}
+
+// text writes a string that does not come again.
+func (w *writer) text(s string) { w.b = pack.String(w.b, s) }
 
 func (w *writer) name(s string) {
 	if n, ok := w.names[s]; ok {
@@ -84,14 +82,6 @@ func (r *reader) workspace() events.Workspace {
 	return events.Workspace{Kind: events.WorkspaceKind(r.small()), Path: r.name(), Base: r.name(), Branch: r.name()}
 }
 
-func (r *reader) caps() []events.Cap {
-	var list []events.Cap
-	for range r.Len(2) {
-		list = append(list, events.Cap{Name: r.name(), Max: r.Int32()})
-	}
-	return list
-}
-
 func (r *reader) name() string {
 	n := r.Uint64()
 	switch {
@@ -111,7 +101,7 @@ func (v *View) AppendSnapshot(b []byte) []byte {
 	w.uint(v.head)
 	w.board(v.board)
 	w.uint(v.policyAt)
-	w.policy(&v.policy)
+	w.policy(v.policy)
 	held := v.Agents()
 	w.len(len(held))
 	for _, h := range held {
@@ -122,6 +112,7 @@ func (v *View) AppendSnapshot(b []byte) []byte {
 		w.uint(h.Seq)
 	}
 	w.spent(&v.spent)
+	w.notices(&v.notices)
 	w.uint(uint64(v.last))
 	for id := events.TaskID(1); id <= v.last; id++ {
 		w.row(&v.pages[(id-1)/pageLen][(id-1)%pageLen])
@@ -138,12 +129,13 @@ func LoadSnapshot(b []byte) (*View, error) {
 	v.head = r.Uint64()
 	v.board = r.board()
 	v.policyAt = r.Uint64()
-	r.policy(&v.policy)
+	v.policy = r.policy()
 	for range r.Len(5) {
 		h := AgentHold{Agent: r.name(), Cause: events.Outcome(r.small()), Since: r.time(), Until: r.time(), Seq: r.Uint64()}
 		v.held[h.Agent] = h
 	}
 	r.spent(&v.spent)
+	r.notices(&v.notices)
 	last := events.TaskID(r.Len(1))
 	v.pages = make([]*[pageLen]Task, 0, last/pageLen+2)
 	for id := events.TaskID(1); id <= last && r.Err() == nil; id++ {
@@ -254,59 +246,21 @@ func (r *reader) spent(s *spent) {
 	}
 }
 
-// policyNumbers lists the numbers of a policy, so that writing and reading
-// them cannot differ.
-func policyNumbers(p *events.Policy) []*int64 {
-	return []*int64{
-		&p.TermMS, &p.PersonTermMS, &p.SilenceMS, &p.MaxRuntimeMS, &p.StopGraceMS, &p.BackoffMS, &p.BackoffMaxMS,
-		&p.RateLimitMS, &p.RateLimitMax, &p.LostWaitMS, &p.KeepScratchMS, &p.KeepLogMS, &p.KeepOrphanMS,
-		&p.Budget.Run, &p.Budget.Task, &p.Budget.BoardDay, &p.Budget.AgentDay,
+func (w *writer) policy(p events.Policy) {
+	b, err := json.Marshal(p, json.Deterministic(true))
+	if err != nil {
+		panic(fmt.Sprintf("a policy is numbers and names: %v", err))
 	}
+	w.b = pack.Bytes(w.b, b)
 }
 
-func policyCaps(p *events.Policy) []*int32 {
-	return []*int32{&p.HostSlots, &p.BoardCap, &p.AgentCap, &p.TenantCap}
-}
-
-func policyLimits(p *events.Policy) []*uint32 {
-	return []*uint32{&p.FailureLimit, &p.VerdictLimit, &p.LostLimit, &p.BlockLoop}
-}
-
-func policyNames(p *events.Policy) []*string {
-	return []*string{&p.DefaultAssignee, &p.Reviewer, &p.Currency}
-}
-
-func (w *writer) policy(p *events.Policy) {
-	for _, n := range policyNumbers(p) {
-		w.int(*n)
+func (r *reader) policy() (p events.Policy) {
+	if b := r.Bytes(); r.Err() == nil {
+		if err := json.Unmarshal(b, &p, json.RejectUnknownMembers(true)); err != nil {
+			r.Fail(malformed("policy", err))
+		}
 	}
-	for _, n := range policyCaps(p) {
-		w.int(int64(*n))
-	}
-	for _, n := range policyLimits(p) {
-		w.uint(uint64(*n))
-	}
-	for _, s := range policyNames(p) {
-		w.name(*s)
-	}
-	w.caps(p.AgentCaps)
-	w.caps(p.TenantCaps)
-}
-
-func (r *reader) policy(p *events.Policy) {
-	for _, n := range policyNumbers(p) {
-		*n = r.Int64()
-	}
-	for _, n := range policyCaps(p) {
-		*n = r.Int32()
-	}
-	for _, n := range policyLimits(p) {
-		*n = r.Uint32()
-	}
-	for _, s := range policyNames(p) {
-		*s = r.name()
-	}
-	p.AgentCaps, p.TenantCaps = r.caps(), r.caps()
+	return p
 }
 
 func malformed(what string, value any) error {

@@ -88,12 +88,35 @@ func (l *Line) board(e *Entry) bool {
 		l.What = e.because(l.What)
 	case events.AgentReleased:
 		l.What = e.because("released " + p.Agent)
+	case events.SubscriptionAdded:
+		l.What = "subscribed " + DestinationName(p.To) + " to " + e.about(p.Agent)
+	case events.SubscriptionRemoved:
+		l.What = "unsubscribed " + DestinationName(p.To) + " from " + e.about(p.Agent)
+	case events.NotifySent:
+		l.What = fmt.Sprintf("told %s of event %d", DestinationName(p.To), p.Of)
+	case events.NotifyDead:
+		l.What = e.because(fmt.Sprintf("gave up telling %s of event %d after %d tries", DestinationName(p.To), p.Of, p.Tries))
+	case events.NotifyRetried:
+		l.What = fmt.Sprintf("asked for %s to be told of event %d after all", DestinationName(p.To), p.Of)
 	case events.CallRefused:
 		l.What = fmt.Sprintf("refused %d calls of %s: %s", p.Count, e.Record.Run, strings.ReplaceAll(p.Code, "_", " "))
 	default:
 		return false
 	}
 	return true
+}
+
+// about says what a subscription is to.
+func (e *Entry) about(agent string) string {
+	switch {
+	case e.Record.Task != 0:
+		return e.Record.Task.String()
+	case agent != "":
+		return "the tasks of " + agent
+	case e.Record.Tenant != "":
+		return "the tasks of tenant " + e.Record.Tenant
+	}
+	return "the board"
 }
 
 func policyWords(p events.Policy) string {

@@ -14,6 +14,7 @@ type View struct {
 	last     events.TaskID     // the highest task there is
 	names    map[string]string // one copy of each name that rows hold
 	spent    spent
+	notices  notices
 
 	// What follows is made from the rows and kept up by move, open and shut.
 
@@ -52,7 +53,7 @@ func (v *View) Head() uint64 { return v.head }
 // place changes nothing. Nothing of r is kept but strings.
 func (v *View) Apply(r *events.Record) {
 	v.head = r.Seq
-	if v.applyBoard(r) {
+	if v.applyBoard(r) || v.applyNotice(r) {
 		return
 	}
 	t := v.row(r.Task)

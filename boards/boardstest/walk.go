@@ -145,7 +145,7 @@ func (w *Walker) makers() []maker {
 			return boards.RequestChanges{Task: w.in(events.Running, events.Review), Reason: "again"}
 		}},
 		{3, aPerson, func() boards.Command { return boards.RequestChanges{Task: w.in(events.Review), Reason: "again"} }},
-		{16, theRun, w.block}, {4, aPerson, w.block},
+		{26, theRun, w.block}, {4, aPerson, w.block},
 		{12, aPerson, w.stop}, {6, theDispatcher, w.stop},
 		{50, theDispatcher, w.end}, {20, theRun, w.end},
 		{6, theRun, func() boards.Command {
@@ -196,9 +196,41 @@ func (w *Walker) makers() []maker {
 			return boards.HoldAgent{Agent: w.agent(), Cause: events.OutcomeAuthFailed, Until: w.soon()}
 		}},
 		{6, aPerson, func() boards.Command { return boards.ReleaseAgent{Agent: w.agent()} }},
+		{4, aPerson, w.subscribe}, {3, theDispatcher, w.told}, {1, aPerson, w.told},
 		{1, aPerson, func() boards.Command { return unknown{} }},
 		{1, aPerson, func() boards.Command { return boards.CreateBoard{Slug: "other"} }},
 	}
+}
+
+var chats = []events.Destination{{Platform: "telegram", Chat: "-100"}, {Platform: "telegram", Chat: "-100", Thread: "7"}, {Platform: "webhook", Chat: "ops"}}
+
+func (w *Walker) subscribe() boards.Command {
+	task, tenant, agent := events.TaskID(0), "", ""
+	switch w.rng.IntN(4) {
+	case 0:
+		task = events.TaskID(1 + w.rng.IntN(3)) // few, so that they meet
+	case 1:
+		tenant = w.tenant()
+	case 2:
+		agent = w.agent()
+	}
+	if w.one(3) {
+		return boards.Unsubscribe{Task: task, Tenant: tenant, Agent: agent, To: pick(w, chats)}
+	}
+	return boards.Subscribe{Task: task, Tenant: tenant, Agent: agent, To: pick(w, chats)}
+}
+
+// told says something of a message about one of the first events, so that
+// what is sent, given up and retried meets.
+func (w *Walker) told() boards.Command {
+	of, to := 1+w.rng.Uint64N(4), pick(w, chats)
+	switch w.rng.IntN(3) {
+	case 0:
+		return boards.RecordSent{Of: of, Task: w.any(), To: to, Message: "17", Token: "abc"}
+	case 1:
+		return boards.RecordDead{Of: of, Task: w.any(), To: to, Tries: 12, Reason: "502"}
+	}
+	return boards.RetryDead{Of: of, Task: w.any(), To: to}
 }
 
 // unknown is a command the rules do not know.

@@ -134,7 +134,18 @@ func (g *Gen) agent() string {
 
 func (g *Gen) boardEvent() events.Payload {
 	agent := fmt.Sprintf("agent-%d", g.Rand.IntN(6))
-	switch g.Rand.IntN(6) {
+	to := events.Destination{Platform: "telegram", Chat: fmt.Sprintf("-%d", 100+g.Rand.IntN(3))}
+	switch g.Rand.IntN(11) {
+	case 6:
+		return events.SubscriptionAdded{To: to, Agent: agent}
+	case 7:
+		return events.SubscriptionRemoved{To: to, Agent: agent}
+	case 8:
+		return events.NotifySent{Of: 1 + g.Rand.Uint64N(g.seq+1), To: to, Message: fmt.Sprint(g.seq), Token: fmt.Sprint("k", g.seq)}
+	case 9:
+		return events.NotifyDead{Of: 1 + g.Rand.Uint64N(9), To: to, Tries: 12}
+	case 10:
+		return events.NotifyRetried{Of: 1 + g.Rand.Uint64N(9), To: to}
 	case 0:
 		return events.BoardPaused{Drain: g.Rand.IntN(2) == 0}
 	case 1, 2:
@@ -147,6 +158,7 @@ func (g *Gen) boardEvent() events.Payload {
 	p := events.DefaultPolicy(4)
 	p.AgentCaps = []events.Cap{{Name: agent, Max: 2}}
 	p.BoardCap = int32(g.Rand.IntN(8))
+	p.MaxBytes, p.Deliver = g.Rand.Int64N(1<<40), "/srv/results"
 	return events.PolicyChanged{Policy: p}
 }
 
