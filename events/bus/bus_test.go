@@ -35,7 +35,7 @@ func (m *memory) add(t *testing.T, task events.TaskID, p events.Payload) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	seq := uint64(len(m.entries) + 1)
-	r := events.Record{Seq: seq, ID: events.ULID{15: byte(seq)}, Time: 1, Task: task, Cmd: events.CommandID{1}, Actor: events.Actor{Kind: events.System}, Data: p}
+	r := events.Record{Seq: seq, ID: events.ULID{14: byte(seq >> 8), 15: byte(seq)}, Time: 1, Task: task, Cmd: events.CommandID{1}, Actor: events.Actor{Kind: events.System}, Data: p}
 	text, err := events.EncodeText(events.Text{Salt: events.Salt{1}, Fields: events.Fields{Comment: fmt.Sprint("comment ", seq)}})
 	if err != nil {
 		t.Fatal(err)
