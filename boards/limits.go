@@ -292,7 +292,10 @@ func policy(p *events.Policy) string {
 	}
 	notNegative := []int64{
 		int64(p.BoardCap), int64(p.AgentCap), int64(p.TenantCap), p.MaxRuntimeMS, p.KeepScratchMS, p.KeepLogMS, p.KeepOrphanMS,
-		p.Budget.Run, p.Budget.Task, p.Budget.BoardDay, p.Budget.AgentDay, p.MaxBytes,
+		p.MaxBytes,
+	}
+	for _, b := range []events.Budget{p.Budget, p.TokenBudget} {
+		notNegative = append(notNegative, b.Run, b.Task, b.BoardDay, b.BoardMonth, b.AgentDay, b.AgentMonth, b.TenantDay, b.TenantMonth)
 	}
 	caps := append(append([]events.Cap{}, p.AgentCaps...), p.TenantCaps...)
 	for _, c := range caps {

@@ -37,8 +37,9 @@ type Policy struct {
 
 	Deliver string `json:"deliver,omitzero"` // host folder that results of passed tasks are copied to; empty = none
 
-	Currency string `json:"currency"`
-	Budget   Budget `json:"budget"`
+	Currency    string `json:"currency"`
+	Budget      Budget `json:"budget"`                // in millionths of the currency
+	TokenBudget Budget `json:"token_budget,omitzero"` // in tokens, read and written ones together
 }
 
 // Cap is a limit for one name.
@@ -47,12 +48,16 @@ type Cap struct {
 	Max  int32  `json:"max"`
 }
 
-// Budget limits money in millionths of the policy's currency.
+// Budget limits what runs may spend. Days and months are those of UTC.
 type Budget struct {
-	Run      int64 `json:"run,omitzero"`
-	Task     int64 `json:"task,omitzero"`
-	BoardDay int64 `json:"board_day,omitzero"`
-	AgentDay int64 `json:"agent_day,omitzero"`
+	Run         int64 `json:"run,omitzero"`
+	Task        int64 `json:"task,omitzero"`
+	BoardDay    int64 `json:"board_day,omitzero"`
+	BoardMonth  int64 `json:"board_month,omitzero"`
+	AgentDay    int64 `json:"agent_day,omitzero"` // of each agent
+	AgentMonth  int64 `json:"agent_month,omitzero"`
+	TenantDay   int64 `json:"tenant_day,omitzero"` // of each tenant
+	TenantMonth int64 `json:"tenant_month,omitzero"`
 }
 
 // DefaultPolicy returns the policy a new board gets on a host with so many slots.

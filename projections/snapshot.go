@@ -2,8 +2,6 @@ package projections
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/go-json-experiment/json"
 
@@ -216,34 +214,6 @@ func (r *reader) board() (b Board) {
 	b.Slug, b.Created, b.TitleAt = r.name(), r.time(), r.Uint64()
 	b.PausedAt, b.PausedBy, b.PausedSeq, b.Drain = r.time(), r.actor(), r.Uint64(), r.Bool()
 	return b
-}
-
-func (w *writer) spent(s *spent) {
-	w.int(int64(s.runs))
-	for _, n := range s.outcomes {
-		w.int(int64(n))
-	}
-	w.int(s.cost)
-	w.int(s.tokens)
-	w.int(s.day)
-	w.int(s.today)
-	w.len(len(s.agents))
-	for _, name := range slices.Sorted(maps.Keys(s.agents)) {
-		w.name(name)
-		w.int(s.agents[name])
-	}
-}
-
-func (r *reader) spent(s *spent) {
-	s.runs = int(r.Int64())
-	for i := range s.outcomes {
-		s.outcomes[i] = int(r.Int64())
-	}
-	s.cost, s.tokens, s.day, s.today = r.Int64(), r.Int64(), r.Int64(), r.Int64()
-	for range r.Len(2) {
-		name := r.name()
-		s.agents[name] = r.Int64()
-	}
 }
 
 func (w *writer) policy(p events.Policy) {

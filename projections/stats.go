@@ -13,76 +13,6 @@ const (
 	day    events.Time = 24 * 60 * minute
 )
 
-// spent is what the ended runs cost. Money counts where it is in the policy's
-// currency or in none.
-type spent struct {
-	runs     int
-	outcomes [events.OutcomeKilled + 1]int
-	cost     int64
-	tokens   int64
-	day      int64 // days since 1970, UTC: the latest on which a run ended
-	today    int64 // cost on that day
-	agents   map[string]int64
-}
-
-func dayOf(t events.Time) int64 {
-	d := t / day
-	if t < 0 && t%day != 0 {
-		d--
-	}
-	return int64(d)
-}
-
-// book adds an ended run to the accounts of its task, its agent and the board.
-func (v *View) book(t *Task, run *Run, r *events.Record, p events.RunEnded) {
-	s := &v.spent
-	s.runs++
-	if int(p.Outcome) < len(s.outcomes) {
-		s.outcomes[p.Outcome]++
-	}
-	tokens := p.Usage.TokensIn + p.Usage.TokensOut
-	s.tokens += tokens
-	t.Tokens += tokens
-	cost := p.Usage.CostMicros
-	if p.Usage.Currency != "" && p.Usage.Currency != v.policy.Currency {
-		cost = 0
-	}
-	t.CostMicros += cost
-	if p.Outcome == events.OutcomeOverBudget {
-		t.OverBudget = max(cost, 1)
-	}
-	s.cost += cost
-	if today := dayOf(r.Time); today > s.day {
-		s.day, s.today = today, 0
-		clear(s.agents)
-	} else if today < s.day {
-		return
-	}
-	s.today += cost
-	if cost != 0 {
-		s.agents[run.Agent] += cost
-	}
-}
-
-// CostToday returns what the runs that ended since midnight UTC cost.
-func (v *View) CostToday(now events.Time) int64 {
-	if dayOf(now) != v.spent.day {
-		return 0
-	}
-	return v.spent.today
-}
-
-// AgentCostToday is CostToday for one agent.
-func (v *View) AgentCostToday(agent string, now events.Time) int64 {
-	if dayOf(now) != v.spent.day {
-		return 0
-	}
-	return v.spent.agents[agent]
-}
-
-// Tomorrow returns the midnight UTC at which daily budgets begin anew.
-func Tomorrow(now events.Time) events.Time { return events.Time(dayOf(now)+1) * day }
-
 // count adds a task to, or takes it from, the counts of its assignee.
 func (v *View) count(p place, by int) {
 	if p.status == 0 {
@@ -147,7 +77,7 @@ func (v *View) Stats(now events.Time) Stats {
 	s := Stats{
 		OpenRuns: v.open.len(), Runs: v.spent.runs,
 		NeedsYou: v.NeedsYou(now), Done24h: v.finished.since(now - day),
-		CostMicros: v.spent.cost, CostToday: v.CostToday(now), Tokens: v.spent.tokens,
+		CostMicros: v.spent.all.Micros, CostToday: v.Spent(Today, Spender{}, now).Micros, Tokens: v.spent.all.Tokens,
 		Currency: v.policy.Currency, Events: v.head,
 		ByStatus: []StatusCount{}, ByAssignee: []NameCount{}, ByOutcome: []OutcomeCount{},
 	}

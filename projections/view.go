@@ -42,7 +42,7 @@ func NewView() *View {
 		tenants: map[string]int32{},
 		folders: map[string]int32{},
 		people:  map[string]*NameCount{},
-		spent:   spent{agents: map[string]int64{}},
+		spent:   newSpent(),
 	}
 }
 

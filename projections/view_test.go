@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/events/pack"
@@ -274,5 +275,52 @@ func TestStatsAgreeWithRows(t *testing.T) {
 	}
 	if s.Runs == 0 || s.CostMicros == 0 || s.CostMicros < s.CostToday || len(s.ByAssignee) == 0 || len(s.ByOutcome) == 0 {
 		t.Errorf("counts are missing: %+v", s)
+	}
+}
+
+// TestSpent: what ended runs cost is booked for the board, the agent and the
+// tenant, by the day and by the month, and begins anew with each.
+func TestSpent(t *testing.T) {
+	v := NewView()
+	seq, task := uint64(0), events.TaskID(0)
+	apply := func(at time.Time, id events.TaskID, n uint32, p events.Payload) {
+		seq++
+		r := events.Record{Seq: seq, Time: events.TimeOf(at), Task: id, Actor: events.Actor{Kind: events.System}, Tenant: "north", Data: p}
+		if n > 0 {
+			r.Run = events.RunID{Task: id, N: n}
+		}
+		v.Apply(&r)
+	}
+	apply(time.Date(2026, 1, 30, 0, 0, 0, 0, time.UTC), 0, 0, events.PolicyChanged{Policy: events.DefaultPolicy(4)})
+	spend := func(at time.Time, agent, currency string, micros, tokens int64) {
+		task++
+		apply(at, task, 0, events.TaskCreated{Status: events.Ready, Assignee: agent})
+		apply(at, task, 1, events.RunClaimed{Agent: agent, Phase: events.Ready})
+		apply(at, task, 1, events.RunEnded{Outcome: events.OutcomeCrashed, To: events.Ready, Usage: events.Usage{Currency: currency, CostMicros: micros, TokensIn: tokens}})
+	}
+	day := func(month time.Month, d int) time.Time { return time.Date(2026, month, d, 23, 59, 0, 0, time.UTC) }
+	spend(day(1, 30), "a", "USD", 100, 10)
+	spend(day(1, 31), "a", "USD", 200, 20)
+	spend(day(1, 31), "b", "EUR", 400, 40) // another currency: its tokens count
+	for _, c := range []struct {
+		period Period
+		who    Spender
+		at     time.Time
+		want   Amount
+	}{
+		{Today, Spender{}, day(1, 31), Amount{200, 60}},
+		{ThisMonth, Spender{}, day(1, 31), Amount{300, 70}},
+		{Today, Spender{Agent: "a"}, day(1, 31), Amount{200, 20}},
+		{ThisMonth, Spender{Agent: "b"}, day(1, 31), Amount{0, 40}},
+		{ThisMonth, Spender{Tenant: "north"}, day(1, 31), Amount{300, 70}},
+		{Today, Spender{}, day(2, 1), Amount{}},
+		{ThisMonth, Spender{}, day(2, 1), Amount{}},
+	} {
+		if got := v.Spent(c.period, c.who, events.TimeOf(c.at)); got != c.want {
+			t.Errorf("period %d, %+v at %v: got %+v, want %+v", c.period, c.who, c.at, got, c.want)
+		}
+	}
+	if got, want := ThisMonth.End(events.TimeOf(day(12, 31))), events.TimeOf(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)); got != want {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

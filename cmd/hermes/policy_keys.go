@@ -214,7 +214,11 @@ func (s setting) parse(text string) (int64, error) {
 	case amount:
 		return parseMoney(s.key, text)
 	}
-	n, err := strconv.ParseInt(text, 10, 32)
+	bits := 64
+	if s.kind == oneCap {
+		bits = 32
+	}
+	n, err := strconv.ParseInt(text, 10, bits)
 	if err != nil || n < 0 {
 		return 0, usagef("%s: %q is not a number from 0 on", s.key, text)
 	}
