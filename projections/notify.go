@@ -71,10 +71,9 @@ func (v *View) Told(task events.TaskID) (Sent, bool) {
 	return v.lastSent(func(s *Sent) bool { return s.Task == task && task != 0 })
 }
 
-// WasSent reports whether a message about an event is known to have been taken.
-func (v *View) WasSent(of uint64, to events.Destination) bool {
-	_, ok := v.lastSent(func(s *Sent) bool { return s.Of == of && s.To == to })
-	return ok
+// SentAbout returns the last message about an event to one destination.
+func (v *View) SentAbout(of uint64, to events.Destination) (Sent, bool) {
+	return v.lastSent(func(s *Sent) bool { return s.Of == of && s.To == to })
 }
 
 func (v *View) lastSent(is func(*Sent) bool) (Sent, bool) {
