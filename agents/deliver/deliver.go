@@ -25,7 +25,7 @@ const Subscriber = "deliver"
 // Board is what a Deliverer follows.
 type Board interface {
 	Offset(ctx context.Context, subscriber string) (uint64, error)
-	SaveOffset(subscriber string, seq uint64)
+	SaveOffset(ctx context.Context, subscriber string, seq uint64) error
 	Follow(ctx context.Context, from uint64, yield func(events.Entry) error) error
 	Policy(ctx context.Context) (events.Policy, uint64, error)
 }
@@ -65,7 +65,9 @@ func (d *Deliverer) Run(ctx context.Context) error {
 			return err
 		}
 		if delivered || e.Seq%saveEvery == 0 {
-			d.Board.SaveOffset(Subscriber, e.Seq)
+			if err := d.Board.SaveOffset(ctx, Subscriber, e.Seq); err != nil {
+				return err
+			}
 		}
 		d.at.Store(e.Seq)
 		return nil

@@ -23,7 +23,12 @@ type fakeBoard struct {
 
 func (b *fakeBoard) Offset(context.Context, string) (uint64, error) { return b.offset, nil }
 
-func (b *fakeBoard) SaveOffset(_ string, seq uint64) { b.mu.Lock(); b.offset = seq; b.mu.Unlock() }
+func (b *fakeBoard) SaveOffset(_ context.Context, _ string, seq uint64) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.offset = seq
+	return nil
+}
 
 func (b *fakeBoard) Policy(context.Context) (events.Policy, uint64, error) {
 	return events.Policy{Deliver: b.deliver}, 1, nil

@@ -37,6 +37,15 @@ type Board interface {
 	Follow(ctx context.Context, from uint64, yield func(events.Entry) error) error
 	// Policy returns the policy in force and the position it came with.
 	Policy(ctx context.Context) (events.Policy, uint64, error)
+	// Notices says who is told what happens, and what was given up.
+	Notices(ctx context.Context) (Notices, error)
+	// FindSent finds a message that a platform took.
+	FindSent(ctx context.Context, q SentQuery) (SentAnswer, error)
+	// Offset returns how far a subscriber has come; 0 if it is new.
+	Offset(ctx context.Context, subscriber string) (uint64, error)
+	// SaveOffset notes how far a subscriber has come. It becomes durable with
+	// the next commit, after a second at the latest.
+	SaveOffset(ctx context.Context, subscriber string, seq uint64) error
 	// Close ends the conversation; an owner in this process lets go of the board.
 	Close() error
 }

@@ -44,6 +44,9 @@ func TestEveryCallComesBackAsItWas(t *testing.T) {
 		{"read", func(b Board) (any, error) { return b.Read(ctx, 1, 0) }},
 		{"read past the end", func(b Board) (any, error) { return b.Read(ctx, 9, 0) }},
 		{"read task", func(b Board) (any, error) { return b.ReadTask(ctx, 7, 2, 0) }},
+		{"notices", func(b Board) (any, error) { return b.Notices(ctx) }},
+		{"sent", func(b Board) (any, error) { return b.FindSent(ctx, SentQuery{Token: "k"}) }},
+		{"not sent", func(b Board) (any, error) { return b.FindSent(ctx, SentQuery{Token: "x"}) }},
 		{"policy", func(b Board) (any, error) { p, seq, err := b.Policy(ctx); return policyResponse{p, seq}, err }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -160,12 +163,8 @@ func TestPeersOfOtherUsersAreRefused(t *testing.T) {
 	}
 	h := &handler{Server: &Server{Board: newFakeBoard()}, uid: 1000}
 	for _, found := range []peerFound{{peer: peer{UID: 1001}}, {err: errors.New("unknown")}} {
-		r, err := http.NewRequestWithContext(context.WithValue(t.Context(), peerKey{}, found), "POST", "/v1/query/info", strings.NewReader("{}"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := &call{h: h, r: r}
-		if _, err := c.run(); codeOf(err) != CodeForbidden || !c.closing {
+		c := &call{h: h, ctx: t.Context(), peer: found, method: http.MethodPost, path: "/v1/query/info"}
+		if _, err := c.run(nil); codeOf(err) != CodeForbidden || !c.closing {
 			t.Errorf("%+v: got %v, closing %v, want forbidden and closed", found, err, c.closing)
 		}
 	}
@@ -274,12 +273,9 @@ func TestNewerClientIsToldThatTheOwnerIsTooOld(t *testing.T) {
 	}
 	b, err := a.whole()
 	a.done()
-	got := decodeError(a.StatusCode, b)
+	got := decodeError(a.status, b)
 	if err != nil || codeOf(got) != CodeTooOld || !strings.Contains(got.Error(), fmt.Sprint(os.Getpid())) {
 		t.Errorf("got %v, %v, want owner_too_old with the pid", got, err)
-	}
-	if v := a.Header.Get(VersionHeader); v != "1.0" {
-		t.Errorf("got version %q, want 1.0", v)
 	}
 	d.close()
 }
@@ -502,12 +498,12 @@ func TestManyClientsAtOnce(t *testing.T) {
 }
 
 func TestPings(t *testing.T) {
-	h := &handler{Server: &Server{}, stopping: make(chan struct{})}
-	close(h.stopping)
+	stopping := make(chan struct{})
+	close(stopping)
 	var b strings.Builder
 	w := &plainWriter{head: http.Header{}, w: &b}
-	c := &call{h: h, w: w, control: http.NewResponseController(w)}
-	c.pump(t.Context(), nil) // returns because the server stops
+	s := &stream{w: w, control: http.NewResponseController(w)}
+	s.pump(t.Context(), nil, stopping) // returns because the server stops
 	if w.flushed == 0 {
 		t.Error("got no flush, want the head sent at once")
 	}
@@ -529,3 +525,17 @@ func (w *plainWriter) Header() http.Header         { return w.head }
 func (w *plainWriter) Write(b []byte) (int, error) { return w.w.Write(b) }
 func (w *plainWriter) WriteHeader(int)             {}
 func (w *plainWriter) Flush()                      { w.flushed++ }
+
+func TestOffsets(t *testing.T) {
+	c := serve(t).dial(t)
+	if err := c.SaveOffset(t.Context(), "telegram", 7); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.Offset(t.Context(), "telegram"); got != 7 || err != nil {
+		t.Errorf("got %d, %v", got, err)
+	}
+	var bad *Error
+	if err := c.SaveOffset(t.Context(), "", 7); !errors.As(err, &bad) || bad.Code != CodeBadRequest {
+		t.Errorf("no name: got %v", err)
+	}
+}

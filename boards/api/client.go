@@ -40,24 +40,23 @@ func Dial(ctx context.Context, socket, version string) (*Client, error) {
 }
 
 func newDialer(socket, version, authorization string) *dialer {
-	header := "Host: hermes\r\n" + VersionHeader + ": " + line(version) + "\r\n"
+	lines := "Host: hermes\r\n" + header(version)
 	if authorization != "" {
-		header += "Authorization: " + line(authorization) + "\r\n"
+		lines += "Authorization: " + line(authorization) + "\r\n"
 	}
-	return &dialer{socket: socket, version: version, header: header, patience: patience}
+	return &dialer{socket: socket, version: version, header: lines, patience: patience}
 }
+
+// header is the line that names the version of this program.
+func header(version string) string { return VersionHeader + ": " + line(version) + "\r\n" }
 
 // line keeps a header's value on its line.
 func line(s string) string { return strings.NewReplacer("\r", "", "\n", "").Replace(s) }
 
 // Do implements [Board].
 func (c *Client) Do(ctx context.Context, by boards.Principal, id events.CommandID, command boards.Command) (res boards.Result, err error) {
-	data, err := boards.EncodeCommand(command)
-	if err != nil {
-		return res, err
-	}
-	who := &actor{Kind: by.Actor.Kind, Name: by.Actor.Name, Via: by.Actor.Via}
-	err = c.d.call(ctx, "/v1/do", doRequest{By: who, ID: id, Command: command.CommandName(), Data: data}, &res)
+	who := actor{Kind: by.Actor.Kind, Name: by.Actor.Name, Via: by.Actor.Via}
+	err = c.d.call(ctx, "/v1/do", &doRequest[boards.Command]{By: who, ID: id, Command: command.CommandName(), Data: command}, &res)
 	return res, err
 }
 
@@ -157,14 +156,14 @@ func (c *Client) stream(ctx context.Context, from uint64, yield func(events.Entr
 		return from, err
 	}
 	defer a.done()
-	if a.StatusCode != http.StatusOK {
+	if a.status != http.StatusOK {
 		b, err := a.whole()
 		if err != nil {
 			return from, err
 		}
-		return from, decodeError(a.StatusCode, b)
+		return from, decodeError(a.status, b)
 	}
-	r := bufio.NewReaderSize(a.Body, 64<<10)
+	r := bufio.NewReaderSize(a.body, 64<<10)
 	for {
 		b, err := readLine(r)
 		if err != nil {
@@ -225,11 +224,7 @@ func DialRun(socket, token, version string) *RunClient {
 
 // Do implements [Door].
 func (c *RunClient) Do(ctx context.Context, id events.CommandID, command boards.Command) (res boards.Result, err error) {
-	data, err := boards.EncodeCommand(command)
-	if err != nil {
-		return res, err
-	}
-	err = c.d.call(ctx, "/v1/run/do", doRequest{ID: id, Command: command.CommandName(), Data: data}, &res)
+	err = c.d.call(ctx, "/v1/run/do", &doRequest[boards.Command]{ID: id, Command: command.CommandName(), Data: command}, &res)
 	return res, err
 }
 

@@ -2,10 +2,10 @@ package api
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -109,17 +109,22 @@ func (d *dialer) dial(ctx context.Context) (*conn, error) {
 	}
 }
 
+// bodies are buffers of requests.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
 // call sends a request and reads the whole answer into out. A connection that
 // turns out dead is replaced once: every call is safe to repeat.
 func (d *dialer) call(ctx context.Context, path string, in, out any) error {
-	body := []byte("{}")
-	if in != nil {
-		var err error
-		if body, err = json.Marshal(in); err != nil {
-			return fmt.Errorf("encode %s: %w", path, err)
-		}
+	body := bodies.Get().(*bytes.Buffer)
+	defer bodies.Put(body)
+	body.Reset()
+	if in == nil {
+		in = struct{}{}
 	}
-	answer, err := d.exchange(ctx, http.MethodPost, path, body)
+	if err := json.MarshalWrite(body, in); err != nil {
+		return fmt.Errorf("encode %s: %w", path, err)
+	}
+	answer, err := d.exchange(ctx, http.MethodPost, path, body.Bytes())
 	if err != nil {
 		return err
 	}
@@ -128,8 +133,8 @@ func (d *dialer) call(ctx context.Context, path string, in, out any) error {
 	if err != nil {
 		return err
 	}
-	if answer.StatusCode != http.StatusOK {
-		return decodeError(answer.StatusCode, b)
+	if answer.status != http.StatusOK {
+		return decodeError(answer.status, b)
 	}
 	if out == nil {
 		return nil
@@ -173,32 +178,24 @@ func (d *dialer) exchange(ctx context.Context, method, path string, body []byte)
 	}
 }
 
-// answer is a response under way.
-type answer struct {
-	*http.Response
-	d    *dialer
-	c    *conn
-	stop func() bool
-	read bool
-}
-
 func (d *dialer) ask(ctx context.Context, c *conn, method, path string, body []byte) (*answer, error) {
 	stop := func() bool { return true }
 	if ctx.Done() != nil {
 		stop = context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	}
-	res, err := d.send(c, method, path, body)
+	a, err := d.send(c, method, path, body)
 	if err != nil {
 		stop()
 		return nil, err
 	}
-	return &answer{Response: res, d: d, c: c, stop: stop}, nil
+	a.d, a.stop = d, stop
+	return a, nil
 }
 
 // send writes a request in one piece and reads the head of the answer. On a
 // new connection a hello goes ahead of it: an owner that does not return it in
 // time is hung, whereas the answer itself may take as long as it takes.
-func (d *dialer) send(c *conn, method, path string, body []byte) (*http.Response, error) {
+func (d *dialer) send(c *conn, method, path string, body []byte) (*answer, error) {
 	b := c.out[:0]
 	if !c.hello {
 		b = append(b, "GET /v1/hello HTTP/1.1\r\n"...)
@@ -219,13 +216,13 @@ func (d *dialer) send(c *conn, method, path string, body []byte) (*http.Response
 			return nil, err
 		}
 	}
-	return http.ReadResponse(c.r, nil)
+	return c.answer()
 }
 
 // greet reads the answer to the hello.
 func (c *conn) greet(patience time.Duration) error {
 	late := time.AfterFunc(patience, func() { _ = c.SetReadDeadline(time.Unix(1, 0)) })
-	res, err := http.ReadResponse(c.r, nil)
+	a, err := c.answer()
 	intime := late.Stop()
 	if err != nil && !intime {
 		return busy(c.pid, "holds the board and does not answer")
@@ -233,42 +230,16 @@ func (c *conn) greet(patience time.Duration) error {
 	if err != nil {
 		return err
 	}
-	b, err := io.ReadAll(res.Body)
+	b, err := a.whole()
 	if err != nil {
 		return err
 	}
-	if res.StatusCode != http.StatusOK {
-		return decodeError(res.StatusCode, b)
+	if a.status != http.StatusOK {
+		return decodeError(a.status, b)
 	}
 	if !intime {
 		_ = c.SetReadDeadline(time.Time{})
 	}
 	c.hello = true
 	return nil
-}
-
-// whole reads the body to its end, after which the connection can be used again.
-func (a *answer) whole() ([]byte, error) {
-	b := make([]byte, 0, max(a.ContentLength, 512))
-	var err error
-	if a.ContentLength >= 0 {
-		b = b[:a.ContentLength]
-		_, err = io.ReadFull(a.Body, b)
-	} else {
-		b, err = io.ReadAll(a.Body)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the owner's answer: %w", err)
-	}
-	a.read = true
-	return b, nil
-}
-
-// done gives the connection back, or closes it if it is not at its end.
-func (a *answer) done() {
-	if a.stop() && a.read && !a.Close {
-		a.d.give(a.c)
-		return
-	}
-	_ = a.c.Close() // the answer was cut short
 }

@@ -8,4 +8,10 @@
 // it acts for. The run door takes a run's token and acts as that run whatever
 // the request says. A third door, into the sandbox, is served by the run's
 // supervisor and lies elsewhere.
+//
+// Requests come in two ways to the same routes. A plain one, as [Client] sends
+// it, is read and answered here, with one system call each, by a reader so
+// strict that it agrees with net/http on all that it takes; the first request
+// of a connection that it does not take goes to net/http, and the connection
+// with it.
 package api

@@ -22,6 +22,7 @@ type fakeBoard struct {
 	more    chan struct{} // closed and renewed when entries grow
 	asked   []projections.ListQuery
 	err     error // of queries
+	offsets map[string]uint64
 }
 
 func newFakeBoard() *fakeBoard { return &fakeBoard{more: make(chan struct{})} }
@@ -119,7 +120,38 @@ func (b *fakeBoard) Policy(context.Context) (events.Policy, uint64, error) {
 	return events.DefaultPolicy(4), 2, b.err
 }
 
+func (b *fakeBoard) Notices(context.Context) (Notices, error) {
+	return Notices{Subscriptions: []projections.Subscription{{Task: 7, To: events.Destination{Platform: "telegram", Chat: "-100"}, Since: 3, By: events.Actor{Kind: events.Human, Name: "kai"}}}, Head: 9}, nil
+}
+
+func (b *fakeBoard) FindSent(_ context.Context, q SentQuery) (SentAnswer, error) {
+	return SentAnswer{Found: q.Token == "k", Sent: projections.Sent{Of: 3, Token: q.Token}}, nil
+}
+
+func (b *fakeBoard) Offset(_ context.Context, subscriber string) (uint64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.offsets[subscriber], nil
+}
+
+func (b *fakeBoard) SaveOffset(_ context.Context, subscriber string, seq uint64) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.offsets == nil {
+		b.offsets = map[string]uint64{}
+	}
+	b.offsets[subscriber] = seq
+	return nil
+}
+
 func (b *fakeBoard) Close() error { return nil }
+
+func (b *fakeBoard) door(token string) (Door, error) {
+	if token != "secret" {
+		return nil, &Error{Code: CodeForbidden, Message: "wrong token"}
+	}
+	return fakeDoor{b}, nil
+}
 
 // fakeDoor is the run door of one token.
 type fakeDoor struct{ b *fakeBoard }
@@ -139,6 +171,7 @@ func (d fakeDoor) Close() error                            { return nil }
 // served is a server on a socket of its own.
 type served struct {
 	socket string
+	h      *handler
 	board  *fakeBoard
 	faults chan error
 	stop   func() // stops the server and waits for it
@@ -156,15 +189,12 @@ func serveAt(t testing.TB, socket string, b *fakeBoard) *served {
 	}
 	s := &served{socket: socket, board: b, faults: make(chan error, 100)}
 	srv := &Server{Board: b, Version: "1.0", Hooks: Hooks{Fault: func(err error) { s.faults <- err }},
-		Doors: func(token string) (Door, error) {
-			if token != "secret" {
-				return nil, &Error{Code: CodeForbidden, Message: "wrong token"}
-			}
-			return fakeDoor{b}, nil
-		}}
+		grace: time.Hour, // nothing may make use of it
+		Doors: b.door}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- srv.Serve(ctx, l) }()
+	s.h = newHandler(srv, l)
+	go func() { done <- s.h.serve(ctx) }()
 	s.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -5,21 +5,14 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"sync"
 	"unicode"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/projections"
 )
-
-// handler is a Server that serves.
-type handler struct {
-	*Server
-	uid      int           // the only uid let in, besides 0
-	stopping chan struct{} // closed by Serve when event streams are to end
-	running  sync.WaitGroup
-}
 
 type doorKind int
 
@@ -30,53 +23,40 @@ const (
 )
 
 type route struct {
-	method string
-	door   doorKind
-	serve  func(*call) (any, error)
+	method  string
+	door    doorKind
+	serve   func(*call) (any, error)
+	streams bool // it may write the answer itself
 }
 
 // routes is every call there is; openapi.yaml says the same.
 var routes = map[string]route{
-	"/v1/hello":           {http.MethodGet, noDoor, (*call).hello},
-	"/v1/do":              {http.MethodPost, boardDoor, (*call).do},
-	"/v1/events":          {http.MethodGet, boardDoor, (*call).events},
-	"/v1/query/info":      {http.MethodPost, boardDoor, (*call).info},
-	"/v1/query/list":      {http.MethodPost, boardDoor, (*call).list},
-	"/v1/query/show":      {http.MethodPost, boardDoor, (*call).show},
-	"/v1/query/why":       {http.MethodPost, boardDoor, (*call).why},
-	"/v1/query/inbox":     {http.MethodPost, boardDoor, (*call).inbox},
-	"/v1/query/stats":     {http.MethodPost, boardDoor, (*call).stats},
-	"/v1/query/read":      {http.MethodPost, boardDoor, (*call).readEntries},
-	"/v1/query/read_task": {http.MethodPost, boardDoor, (*call).readTask},
-	"/v1/query/policy":    {http.MethodPost, boardDoor, (*call).policy},
-	"/v1/run/do":          {http.MethodPost, runDoor, (*call).runDo},
-	"/v1/run/show":        {http.MethodPost, runDoor, (*call).runShow},
-	"/v1/run/list":        {http.MethodPost, runDoor, (*call).runList},
-	"/v1/run/renew":       {http.MethodPost, runDoor, (*call).runRenew},
-}
-
-// open checks that the caller stands before the right door. A run's token
-// opens its own door only.
-func (c *call) open(d doorKind) error {
-	authorization := c.r.Header.Get("Authorization")
-	token, isRun := strings.CutPrefix(authorization, "Run ")
-	switch {
-	case d == noDoor:
-		return nil
-	case d == boardDoor && authorization == "":
-		return nil
-	case d == runDoor && isRun && c.h.Doors != nil:
-		door, err := c.h.Doors(token)
-		c.door = door
-		return err
-	}
-	return &Error{Code: CodeForbidden, Message: "this door does not let that through"}
+	"/v1/hello":           {method: http.MethodGet, door: noDoor, serve: (*call).hello},
+	"/v1/do":              {method: http.MethodPost, door: boardDoor, serve: (*call).do},
+	"/v1/events":          {method: http.MethodGet, door: boardDoor, serve: (*call).events, streams: true},
+	"/v1/query/info":      {method: http.MethodPost, door: boardDoor, serve: (*call).info},
+	"/v1/query/list":      {method: http.MethodPost, door: boardDoor, serve: (*call).list},
+	"/v1/query/show":      {method: http.MethodPost, door: boardDoor, serve: (*call).show},
+	"/v1/query/why":       {method: http.MethodPost, door: boardDoor, serve: (*call).why},
+	"/v1/query/inbox":     {method: http.MethodPost, door: boardDoor, serve: (*call).inbox},
+	"/v1/query/stats":     {method: http.MethodPost, door: boardDoor, serve: (*call).stats},
+	"/v1/query/read":      {method: http.MethodPost, door: boardDoor, serve: (*call).readEntries},
+	"/v1/query/read_task": {method: http.MethodPost, door: boardDoor, serve: (*call).readTask},
+	"/v1/query/policy":    {method: http.MethodPost, door: boardDoor, serve: (*call).policy},
+	"/v1/query/notices":   {method: http.MethodPost, door: boardDoor, serve: (*call).notices},
+	"/v1/query/sent":      {method: http.MethodPost, door: boardDoor, serve: (*call).sent},
+	"/v1/query/offset":    {method: http.MethodPost, door: boardDoor, serve: (*call).offset},
+	"/v1/offset":          {method: http.MethodPost, door: boardDoor, serve: (*call).saveOffset},
+	"/v1/run/do":          {method: http.MethodPost, door: runDoor, serve: (*call).runDo},
+	"/v1/run/show":        {method: http.MethodPost, door: runDoor, serve: (*call).runShow},
+	"/v1/run/list":        {method: http.MethodPost, door: runDoor, serve: (*call).runList},
+	"/v1/run/renew":       {method: http.MethodPost, door: runDoor, serve: (*call).runRenew},
 }
 
 func (c *call) hello() (any, error) { return c.h.helloBytes(), nil }
 
 func (c *call) do() (any, error) {
-	var q doRequest
+	var q doRequest[jsontext.Value]
 	if err := c.decode(&q); err != nil {
 		return nil, err
 	}
@@ -88,13 +68,13 @@ func (c *call) do() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.h.Board.Do(c.r.Context(), by, q.ID, command)
+	return c.h.Board.Do(c.ctx, by, q.ID, command)
 }
 
 // principal takes a caller's word for whom it acts, within what this door
 // allows, and adds what the kernel says about the caller.
-func (c *call) principal(a *actor) (boards.Principal, error) {
-	if a == nil || a.Kind != events.Human && a.Kind != events.Gateway {
+func (c *call) principal(a actor) (boards.Principal, error) {
+	if a.Kind != events.Human && a.Kind != events.Gateway {
 		return boards.Principal{}, &Error{Code: CodeForbidden, Message: "this door is for people and gateways"}
 	}
 	for _, s := range []string{a.Name, a.Via} {
@@ -105,7 +85,7 @@ func (c *call) principal(a *actor) (boards.Principal, error) {
 	return boards.Principal{Actor: events.Actor{Kind: a.Kind, Name: a.Name, Via: c.peer.note(a.Via)}}, nil
 }
 
-func (c *call) command(q doRequest) (boards.Command, error) {
+func (c *call) command(q doRequest[jsontext.Value]) (boards.Command, error) {
 	if q.ID.IsZero() {
 		return nil, &Error{Code: CodeBadRequest, Message: "a command needs an id"}
 	}
@@ -115,21 +95,21 @@ func (c *call) command(q doRequest) (boards.Command, error) {
 	}
 	command, err := boards.DecodeCommand(q.Command, data)
 	if errors.Is(err, &boards.Rejection{Code: boards.CodeUnknownCommand}) {
-		if v := c.r.Header.Get(VersionHeader); v != "" && v != c.h.Version {
+		if c.newer() {
 			return nil, tooOld("the command " + q.Command)
 		}
 	}
 	return command, err
 }
 
-func (c *call) info() (any, error) { return c.h.Board.Info(c.r.Context()) }
+func (c *call) info() (any, error) { return c.h.Board.Info(c.ctx) }
 
-func (c *call) inbox() (any, error) { return c.h.Board.Inbox(c.r.Context()) }
+func (c *call) inbox() (any, error) { return c.h.Board.Inbox(c.ctx) }
 
-func (c *call) stats() (any, error) { return c.h.Board.Stats(c.r.Context()) }
+func (c *call) stats() (any, error) { return c.h.Board.Stats(c.ctx) }
 
 func (c *call) policy() (any, error) {
-	p, seq, err := c.h.Board.Policy(c.r.Context())
+	p, seq, err := c.h.Board.Policy(c.ctx)
 	return policyResponse{p, seq}, err
 }
 
@@ -144,7 +124,7 @@ func (c *call) readEntries() (any, error) {
 	if err := c.decode(&q); err != nil {
 		return nil, err
 	}
-	entries, err := c.h.Board.Read(c.r.Context(), q.From, q.Limit)
+	entries, err := c.h.Board.Read(c.ctx, q.From, q.Limit)
 	return appendEntries(entries), err
 }
 
@@ -153,12 +133,12 @@ func (c *call) readTask() (any, error) {
 	if err := c.decode(&q); err != nil {
 		return nil, err
 	}
-	entries, err := c.h.Board.ReadTask(c.r.Context(), q.Task, q.From, q.Limit)
+	entries, err := c.h.Board.ReadTask(c.ctx, q.Task, q.From, q.Limit)
 	return appendEntries(entries), err
 }
 
 func (c *call) runDo() (any, error) {
-	var q doRequest
+	var q doRequest[jsontext.Value]
 	if err := c.decode(&q); err != nil {
 		return nil, err
 	}
@@ -166,21 +146,21 @@ func (c *call) runDo() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.door.Do(c.r.Context(), q.ID, command)
+	return c.door.Do(c.ctx, q.ID, command)
 }
 
 func (c *call) runShow() (any, error) { return aboutTask(c, c.door.Show) }
 
 func (c *call) runList() (any, error) { return query(c, c.door.List) }
 
-func (c *call) runRenew() (any, error) { return c.door.Renew(c.r.Context()) }
+func (c *call) runRenew() (any, error) { return c.door.Renew(c.ctx) }
 
 func aboutTask[T any](c *call, ask func(context.Context, events.TaskID) (T, error)) (any, error) {
 	var q taskRequest
 	if err := c.decode(&q); err != nil {
 		return nil, err
 	}
-	return ask(c.r.Context(), q.Task)
+	return ask(c.ctx, q.Task)
 }
 
 func query(c *call, ask func(context.Context, projections.ListQuery) ([]projections.Card, error)) (any, error) {
@@ -188,5 +168,5 @@ func query(c *call, ask func(context.Context, projections.ListQuery) ([]projecti
 	if err := c.decode(&q); err != nil {
 		return nil, err
 	}
-	return ask(c.r.Context(), q)
+	return ask(c.ctx, q)
 }

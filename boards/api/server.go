@@ -1,18 +1,16 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"log"
 	"net"
 	"net/http"
 	"os"
-	"strconv"
+	"sync"
+	"syscall"
 	"time"
-
-	"github.com/go-json-experiment/json"
 )
 
 // How long a peer may take, and how long a stop waits for requests under way.
@@ -32,6 +30,8 @@ type Server struct {
 	Doors   func(token string) (Door, error) // what the run door opens to; nil = no run door
 	Version string                           // of this program
 	Hooks   Hooks
+
+	grace time.Duration // how long a stop waits; 0 = stopTimeout
 }
 
 // Hooks lets the program that serves take part. Each may be nil.
@@ -39,98 +39,112 @@ type Hooks struct {
 	Fault func(error) // an error without a code, to be logged; may be called concurrently
 }
 
+// handler is a Server that serves. Every connection begins as a lane, which
+// reads plain requests and hands everything else to net/http.
+type handler struct {
+	*Server
+	l        net.Listener
+	uid      int            // the only uid let in, besides 0
+	header   string         // lines of every answer
+	stopping chan struct{}  // closed when lanes and event streams are to end
+	others   *others        // connections that are for net/http
+	running  sync.WaitGroup // lanes, and calls of net/http
+
+	mu    sync.Mutex
+	lanes map[*lane]struct{}
+}
+
 // Serve answers requests from l, which must be a unix socket, until ctx ends;
-// then it stops listening, ends the event streams, lets requests under way
-// finish for five seconds, and returns nil. It closes l and waits for all it
-// started.
+// then it stops listening, closes idle connections, ends the event streams,
+// lets requests under way finish for five seconds, and returns nil. It closes
+// l and waits for all it started.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	h := &handler{Server: s, uid: os.Geteuid(), stopping: make(chan struct{})}
+	return newHandler(s, l).serve(ctx)
+}
+
+func newHandler(s *Server, l net.Listener) *handler {
+	return &handler{Server: s, l: l, uid: os.Geteuid(), header: header(s.Version) + "Content-Type: application/json\r\n",
+		stopping: make(chan struct{}), others: newOthers(l.Addr()), lanes: make(map[*lane]struct{})}
+}
+
+func (h *handler) serve(ctx context.Context) error {
+	calls, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	defer abandon()
 	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    16 << 10,
 		ConnContext:       withPeer,
+		ConnState:         h.others.note,
 		ErrorLog:          log.New(faultWriter{h}, "", 0),
 	}
-	done := make(chan error, 1)
-	go func() { done <- srv.Serve(l) }()
+	served, accepted := make(chan error, 1), make(chan error, 1)
+	go func() { served <- srv.Serve(h.others) }()
+	go func() { accepted <- h.accept(calls) }()
+	var err error
 	select {
-	case err := <-done:
-		return errors.Join(err, srv.Close())
+	case err = <-accepted:
+		err = errors.Join(err, h.l.Close())
 	case <-ctx.Done():
+		err = h.l.Close()
+		<-accepted
 	}
 	close(h.stopping)
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	h.closeLanes(false)
+	h.others.closeFresh()
+	grace, cancel := context.WithTimeout(calls, cmp.Or(h.grace, stopTimeout))
 	defer cancel()
-	err := srv.Shutdown(grace)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = srv.Close()
+	if late := srv.Shutdown(grace); late != nil {
+		err = errors.Join(err, srv.Close())
 	}
-	<-done
-	h.running.Wait()
+	<-served
+	finished := make(chan struct{})
+	go func() {
+		h.running.Wait()
+		close(finished)
+	}()
+	select {
+	case <-finished:
+	case <-grace.Done():
+		abandon()
+		h.closeLanes(true)
+		<-finished
+	}
 	return err
 }
 
-// faultWriter passes on what net/http would log.
-type faultWriter struct{ h *handler }
-
-func (w faultWriter) Write(b []byte) (int, error) {
-	w.h.fault(errors.New(string(b)))
-	return len(b), nil
-}
-
-type peerKey struct{}
-
-type peerFound struct {
-	peer
-	err error
-}
-
-func withPeer(ctx context.Context, c net.Conn) context.Context {
-	found := peerFound{err: errors.New("not a unix socket")}
-	if u, ok := c.(*net.UnixConn); ok {
-		found.peer, found.err = peerOf(u)
-	}
-	return context.WithValue(ctx, peerKey{}, found)
-}
-
-// ServeHTTP finds the route, checks the door and answers.
-func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h.running.Add(1)
-	defer h.running.Done()
-	head := w.Header()
-	head["Date"] = nil
-	head[VersionHeader] = []string{h.Version}
-	head["Content-Type"] = []string{"application/json"}
-	c := &call{h: h, w: w, r: r, control: http.NewResponseController(w)}
-	answer, err := c.run()
-	if c.streamed {
-		return
-	}
-	h.reply(c, answer, err)
-}
-
-func (h *handler) reply(c *call, answer any, err error) {
-	status := http.StatusOK
-	body, raw := answer.([]byte)
-	if err == nil && !raw {
-		body, err = json.Marshal(answer)
-	}
-	if err != nil {
-		var fault bool
-		if status, body, fault = encodeError(err); fault {
+// accept starts a lane for every connection until the listener is closed.
+func (h *handler) accept(ctx context.Context) error {
+	const shortest, longest = 5 * time.Millisecond, time.Second
+	for wait := shortest; ; {
+		c, err := h.l.Accept()
+		switch {
+		case err == nil:
+			wait = shortest
+			h.running.Add(1)
+			go func() {
+				defer h.running.Done()
+				newLane(ctx, h, c).run()
+			}()
+		case isShortage(err):
 			h.fault(err)
+			time.Sleep(wait)
+			wait = min(2*wait, longest)
+		default:
+			return err
 		}
 	}
-	head := c.w.Header()
-	head["Content-Length"] = []string{strconv.Itoa(len(body))}
-	if c.closing {
-		head["Connection"] = []string{"close"}
+}
+
+// isShortage reports whether an accept failed for a reason that may pass.
+func isShortage(err error) bool {
+	for _, e := range []error{syscall.ECONNABORTED, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
 	}
-	_ = c.control.SetWriteDeadline(time.Now().Add(answerTimeout)) // every real connection has deadlines
-	c.w.WriteHeader(status)
-	_, _ = c.w.Write(body) // the peer may be gone; there is nobody to tell
+	return false
 }
 
 func (h *handler) fault(err error) {
@@ -139,97 +153,10 @@ func (h *handler) fault(err error) {
 	}
 }
 
-// call is one request.
-type call struct {
-	h        *handler
-	w        http.ResponseWriter
-	r        *http.Request
-	control  *http.ResponseController
-	peer     peer
-	body     []byte
-	door     Door // of the run door
-	streamed bool // the answer has been written
-	closing  bool // the connection is not to be used again
-}
+// faultWriter passes on what net/http would log.
+type faultWriter struct{ h *handler }
 
-func (c *call) run() (answer any, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			c.h.fault(fmt.Errorf("%s: panic: %v", c.r.URL.Path, p))
-			answer, err = nil, &Error{Code: CodeInternal, Message: "the owner could not handle this call"}
-		}
-	}()
-	if err := c.enter(); err != nil {
-		c.closing = true
-		return nil, err
-	}
-	route, ok := routes[c.r.URL.Path]
-	if !ok || route.method != c.r.Method {
-		c.closing = true
-		return nil, c.unknown(CodeUnknownPath, fmt.Sprintf("no call %s %s", c.r.Method, c.r.URL.Path))
-	}
-	if err := c.open(route.door); err != nil {
-		c.closing = true
-		return nil, err
-	}
-	if route.method == http.MethodPost {
-		if err := c.read(); err != nil {
-			c.closing = true
-			return nil, err
-		}
-	}
-	answer, err = route.serve(c)
-	if errors.Is(err, context.Canceled) && c.r.Context().Err() != nil {
-		err = &Error{Code: CodeCancelled, Message: "the caller went away"}
-	}
-	return answer, err
-}
-
-// enter checks who is at the other end.
-func (c *call) enter() error {
-	found, _ := c.r.Context().Value(peerKey{}).(peerFound)
-	if found.err != nil || !found.mayEnter(c.h.uid) {
-		return &Error{Code: CodeForbidden, Message: "this socket is its owner's alone"}
-	}
-	c.peer = found.peer
-	return nil
-}
-
-// unknown answers what this program does not know: a newer client is told so.
-func (c *call) unknown(code, what string) error {
-	if v := c.r.Header.Get(VersionHeader); v != "" && v != c.h.Version {
-		return tooOld(what)
-	}
-	return &Error{Code: code, Message: what}
-}
-
-// read takes the body in, whole and bounded.
-func (c *call) read() error {
-	if c.r.ContentLength > MaxRequestBytes {
-		return tooLarge()
-	}
-	_ = c.control.SetReadDeadline(time.Now().Add(bodyTimeout))
-	body, err := io.ReadAll(io.LimitReader(c.r.Body, MaxRequestBytes+1))
-	if err != nil {
-		return &Error{Code: CodeBadRequest, Message: "the body ended early"}
-	}
-	if len(body) > MaxRequestBytes {
-		return tooLarge()
-	}
-	_ = c.control.SetReadDeadline(time.Time{})
-	c.body = body
-	return nil
-}
-
-func tooLarge() error {
-	return &Error{Code: CodeTooLarge, Message: fmt.Sprintf("a request may have at most %d bytes", MaxRequestBytes),
-		Hint: "hermes kanban attach"}
-}
-
-// decode reads the body into v.
-func (c *call) decode(v any) error {
-	if err := json.Unmarshal(c.body, v, json.RejectUnknownMembers(true)); err != nil {
-		return c.unknown(CodeBadRequest, fmt.Sprintf("%s: %v", c.r.URL.Path, err))
-	}
-	return nil
+func (w faultWriter) Write(b []byte) (int, error) {
+	w.h.fault(errors.New(string(b)))
+	return len(b), nil
 }

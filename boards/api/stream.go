@@ -20,24 +20,32 @@ func (h *handler) helloBytes() []byte {
 	return b
 }
 
+// stream is where a call writes an answer that goes on.
+type stream struct {
+	w       http.ResponseWriter
+	r       *http.Request
+	control *http.ResponseController
+	begun   bool
+}
+
 // events streams entries as server-sent events from a position on, for as
 // long as the peer listens. Each is one data line with the record and text as
 // stored; the id is the position.
 func (c *call) events() (any, error) {
-	from := uint64(1)
-	if s := c.r.URL.Query().Get("from"); s != "" {
+	s, from := c.stream, uint64(1)
+	if v := s.r.URL.Query().Get("from"); v != "" {
 		var err error
-		if from, err = strconv.ParseUint(s, 10, 64); err != nil {
+		if from, err = strconv.ParseUint(v, 10, 64); err != nil {
 			return nil, &Error{Code: CodeBadRequest, Message: "from must be a position"}
 		}
 	}
-	c.streamed = true
-	head := c.w.Header()
+	s.begun = true
+	head := s.w.Header()
 	head["Content-Type"] = []string{"text/event-stream"}
 	head["Cache-Control"] = []string{"no-store"}
-	c.w.WriteHeader(http.StatusOK)
+	s.w.WriteHeader(http.StatusOK)
 
-	ctx, cancel := context.WithCancel(c.r.Context())
+	ctx, cancel := context.WithCancel(c.ctx)
 	entries := make(chan events.Entry, 256)
 	done := make(chan error, 1)
 	go func() {
@@ -51,7 +59,7 @@ func (c *call) events() (any, error) {
 			}
 		})
 	}()
-	c.pump(ctx, entries)
+	s.pump(ctx, entries, c.h.stopping)
 	cancel()
 	if err := <-done; err != nil && ctx.Err() == nil {
 		c.h.fault(err)
@@ -59,14 +67,14 @@ func (c *call) events() (any, error) {
 	return nil, nil
 }
 
-// pump writes what comes until the stream, the peer or the server ends.
+// pump writes what comes until the entries, the peer or the server ends.
 // Whatever waits goes out in one write.
-func (c *call) pump(ctx context.Context, entries <-chan events.Entry) {
+func (s *stream) pump(ctx context.Context, entries <-chan events.Entry, stopping <-chan struct{}) {
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
 	var b []byte
 	for {
-		if c.control.Flush() != nil {
+		if s.control.Flush() != nil {
 			return
 		}
 		b = b[:0]
@@ -90,10 +98,10 @@ func (c *call) pump(ctx context.Context, entries <-chan events.Entry) {
 			b = append(b, ": ping\n\n"...)
 		case <-ctx.Done():
 			return
-		case <-c.h.stopping:
+		case <-stopping:
 			return
 		}
-		if _, err := c.w.Write(b); err != nil {
+		if _, err := s.w.Write(b); err != nil {
 			return
 		}
 	}

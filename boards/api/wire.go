@@ -46,12 +46,13 @@ var statuses = map[string]int{
 // StatusRejected is the HTTP status of every rejection.
 const StatusRejected = http.StatusUnprocessableEntity
 
-// doRequest is the body of /v1/do and, without By, of /v1/run/do.
-type doRequest struct {
-	By      *actor           `json:"by,omitzero"`
+// doRequest is the body of /v1/do and, without By, of /v1/run/do. Who sends it
+// has a command as its Data, who receives it JSON that Command says how to read.
+type doRequest[Data any] struct {
+	By      actor            `json:"by,omitzero"`
 	ID      events.CommandID `json:"id"`
 	Command string           `json:"command"`
-	Data    jsontext.Value   `json:"data"`
+	Data    Data             `json:"data"`
 }
 
 // actor is a principal as a program of the operator names it.

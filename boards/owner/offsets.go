@@ -15,15 +15,15 @@ type offsets struct {
 	dirty    map[string]uint64
 }
 
-// SaveOffset notes how far a subscriber has come. It is saved with the next
-// commit, after a second at the latest, and when Run ends.
-func (f *offsets) SaveOffset(subscriber string, seq uint64) {
+// SaveOffset implements [api.Board]. What waits is also saved when Run ends.
+func (f *offsets) SaveOffset(_ context.Context, subscriber string, seq uint64) error {
 	f.offsetMu.Lock()
 	defer f.offsetMu.Unlock()
 	if f.dirty == nil {
 		f.dirty = make(map[string]uint64)
 	}
 	f.dirty[subscriber] = seq
+	return nil
 }
 
 // Offset returns how far a subscriber has come, saved or not; 0 if unknown.
