@@ -163,7 +163,7 @@ func tagLine(s string) bool {
 	for n < len(name) && (name[n]|0x20 >= 'a' && name[n]|0x20 <= 'z' || name[n] >= '0' && name[n] <= '9') {
 		n++
 	}
-	return n > 0 && n < len(name) && htmlTags[strings.ToLower(name[:n])] && strings.IndexByte(" >/", name[n]) >= 0
+	return n > 0 && n < len(name) && htmlTags()[strings.ToLower(name[:n])] && strings.IndexByte(" >/", name[n]) >= 0
 }
 
 // linkDefinition recognises "[label]: target".

@@ -186,7 +186,7 @@ func (c *census) aspects(part int, besides []Term) []string {
 func (c *census) best(k int, score func(*stemCount) float64) []Term {
 	byWord := make(map[string]float64)
 	for _, s := range c.stems {
-		if s.wordN == 0 || len(s.word) < 3 || collectionWords[s.word] || strings.ContainsAny(s.word, "0123456789") {
+		if s.wordN == 0 || len(s.word) < 3 || collectionWords()[s.word] || strings.ContainsAny(s.word, "0123456789") {
 			continue
 		}
 		// Two languages may stem one word differently: the better score counts.

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -150,13 +151,14 @@ func (k *checker) source(line int, text string, used map[int]int) {
 	k.Good++
 }
 
-var sourceLine = regexp.MustCompile(`^\[([0-9]{1,6})\] (.*)$`)
-var sourceRange = regexp.MustCompile(`:([0-9]{1,9})(?:-([0-9]{1,9}))?$`)
+// Compiled when first needed: every command of the program would pay for it.
+var sourceLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\[([0-9]{1,6})\] (.*)$`) })
+var sourceRange = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`:([0-9]{1,9})(?:-([0-9]{1,9}))?$`) })
 
 // parseSource reads `[n] path:first-last  "quote"`.
 func parseSource(text string) (c Citation, why string) {
 	const unreadable = "the source cannot be read"
-	m := sourceLine.FindStringSubmatch(text)
+	m := sourceLine().FindStringSubmatch(text)
 	if m == nil {
 		return c, unreadable
 	}
@@ -166,7 +168,7 @@ func parseSource(text string) (c Citation, why string) {
 		return c, unreadable
 	}
 	c.Quote = quoted[1 : len(quoted)-1]
-	r := sourceRange.FindStringSubmatch(where)
+	r := sourceRange().FindStringSubmatch(where)
 	if r == nil {
 		return c, unreadable
 	}

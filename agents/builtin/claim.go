@@ -91,7 +91,7 @@ func quality(p *passage, s string) float64 {
 	words, small, letters, runes, dense := 0, 0, 0, 0, 0
 	eachWord(s, func(w string) {
 		words++
-		if stopWords[w] {
+		if stopWords()[w] {
 			small++
 		}
 	})
@@ -153,7 +153,7 @@ func leans(s string) bool {
 			first = w
 		}
 	})
-	return leaning[first]
+	return leaning()[first]
 }
 
 // claimOf writes a quote as a statement: the same words without marks, from a capital letter, without the stop.

@@ -186,7 +186,7 @@ func documentName(name string) bool {
 	}
 	switch strings.ToLower(path.Ext(name)) {
 	case "":
-		return !codeNames[strings.ToLower(name)]
+		return !codeNames()[strings.ToLower(name)]
 	case ".md", ".markdown", ".txt", ".rst", ".org", ".adoc":
 		return true
 	}

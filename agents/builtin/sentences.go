@@ -2,6 +2,7 @@ package builtin
 
 import (
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -88,13 +89,17 @@ func abbreviated(before string) bool {
 	if len(word) <= 2 && strings.Trim(word, "0123456789") == "" {
 		return true
 	}
-	return abbreviations[strings.ToLower(word)]
+	return abbreviations()[strings.ToLower(word)]
 }
 
-func set(words string) map[string]bool {
-	m := make(map[string]bool)
-	for _, w := range strings.Fields(words) {
-		m[w] = true
-	}
-	return m
+// set is a set of words that is made when it is first asked for: every command
+// of the program would pay for it otherwise.
+func set(list string) func() map[string]bool {
+	return sync.OnceValue(func() map[string]bool {
+		m := make(map[string]bool)
+		for _, w := range strings.Fields(list) {
+			m[w] = true
+		}
+		return m
+	})
 }

@@ -75,9 +75,9 @@ func languageOf(text string) language {
 	var en, de int
 	eachWord(text, func(w string) {
 		switch {
-		case onlyGerman[w]:
+		case onlyGerman()[w]:
 			de++
-		case onlyEnglish[w]:
+		case onlyEnglish()[w]:
 			en++
 		}
 	})

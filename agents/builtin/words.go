@@ -68,7 +68,7 @@ func lower(s string) string {
 
 // topical reports whether a word in lower case can say what a text is about.
 func topical(w string) bool {
-	if stopWords[w] {
+	if stopWords()[w] {
 		return false
 	}
 	digits := strings.Trim(w, "0123456789") == ""
@@ -96,14 +96,14 @@ func topicWords(topic string) []string {
 	seen := make(map[string]bool)
 	opening, onlyCollection := true, true
 	eachWord(topic, func(w string) {
-		if opening && requestWords[w] || !topical(w) {
+		if opening && requestWords()[w] || !topical(w) {
 			return
 		}
 		opening = false
 		if !seen[w] && len(words) < topicTerms {
 			seen[w] = true
 			words = append(words, w)
-			onlyCollection = onlyCollection && collectionWords[w]
+			onlyCollection = onlyCollection && collectionWords()[w]
 		}
 	})
 	if onlyCollection {

@@ -7,11 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"syscall"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/hermesboard/hermes/boards"
 )
 
 // Default is the name of the profile that is the home itself.
@@ -22,10 +23,8 @@ const ConfigFile = "config.yaml"
 
 const maxConfig = 1 << 20
 
-var nameRule = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
-
-// ValidName reports whether s can name a profile.
-func ValidName(s string) bool { return nameRule.MatchString(s) }
+// ValidName reports whether s can name a profile: as a board is named.
+func ValidName(s string) bool { return boards.Slug(s) }
 
 // ErrUnknown is matched by the error of Load for a profile that is not there.
 var ErrUnknown = errors.New("there is no such profile")

@@ -165,7 +165,7 @@ func (role *Role) parents(made map[string][]int, self events.TaskID) []boards.Pa
 
 func (r *Recipe) task(role *Role, values map[string]string, n, of int, item string) boards.NewTask {
 	fill := func(text string) string {
-		return placeholder.ReplaceAllStringFunc(text, func(m string) string {
+		return placeholder().ReplaceAllStringFunc(text, func(m string) string {
 			switch name := strings.TrimSpace(m[2 : len(m)-2]); name {
 			case "number":
 				return strconv.Itoa(n + 1)

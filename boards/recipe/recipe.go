@@ -10,9 +10,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/events"
 )
 
@@ -85,7 +87,7 @@ func List(fsys fs.FS) ([]string, error) {
 // there is none. The error says all that is wrong with it; it is an
 // fs.ErrNotExist if there is no such recipe.
 func Load(fsys fs.FS, name string) (*Recipe, error) {
-	if !namePattern.MatchString(name) {
+	if !boards.Slug(name) {
 		return nil, fmt.Errorf("recipe %q: %w", name, fs.ErrNotExist)
 	}
 	b, err := []byte(nil), fs.ErrNotExist
@@ -123,22 +125,22 @@ func Parse(b []byte) (*Recipe, error) {
 	return &r, nil
 }
 
-var (
-	namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
-	placeholder = regexp.MustCompile(`\{\{\s*([^{}]*?)\s*\}\}`)
-	reserved    = []string{"number", "count", "item"}
-)
+// placeholder is compiled when first needed: every command of the program
+// would pay for it otherwise.
+var placeholder = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\{\{\s*([^{}]*?)\s*\}\}`) })
+
+var reserved = []string{"number", "count", "item"}
 
 // check returns all problems joined.
 func (r *Recipe) check() error {
 	var problems []error
 	bad := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	if !namePattern.MatchString(r.Name) {
+	if !boards.Slug(r.Name) {
 		bad("name %q: want a-z, 0-9, - and _", r.Name)
 	}
 	seen := make(map[string]bool)
 	for _, in := range r.Inputs {
-		if !namePattern.MatchString(in.Name) || slices.Contains(reserved, in.Name) || seen[in.Name] {
+		if !boards.Slug(in.Name) || slices.Contains(reserved, in.Name) || seen[in.Name] {
 			bad("input %q: want a name of its own, not %v", in.Name, reserved)
 		}
 		seen[in.Name] = true
@@ -149,7 +151,7 @@ func (r *Recipe) check() error {
 	clear(seen)
 	for i := range r.Roles {
 		role := &r.Roles[i]
-		if !namePattern.MatchString(role.Name) || seen[role.Name] {
+		if !boards.Slug(role.Name) || seen[role.Name] {
 			bad("role %q: want a name of its own", role.Name)
 		}
 		seen[role.Name] = true
@@ -195,7 +197,7 @@ func (r *Recipe) checkRole(role *Role, bad func(string, ...any)) {
 		}
 	}
 	for _, text := range []string{role.Title, role.Body, role.Assignee, role.Reviewer} {
-		for _, m := range placeholder.FindAllStringSubmatch(text, -1) {
+		for _, m := range placeholder().FindAllStringSubmatch(text, -1) {
 			if r.input(m[1]) == nil && !slices.Contains(reserved, m[1]) || m[1] == "item" && role.Each == "" {
 				bad("role %s: {{%s}} is not an input", role.Name, m[1])
 			}
