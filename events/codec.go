@@ -58,34 +58,58 @@ var base32 = func() (t [256]byte) {
 // ErrTooLarge over MaxRecordBytes. Data must be a value from the catalog, not
 // a pointer to one. Safe for concurrent use.
 func Encode(r Record) ([]byte, error) {
+	var e Encoder
+	return e.Encode(&r)
+}
+
+// Encoder encodes many records and texts into blocks that they share. The zero
+// value is ready. Not safe for concurrent use.
+type Encoder struct {
+	w wire
+}
+
+const encoderBlock = 16 << 10
+
+// begin makes room for one value and returns where it will start.
+func (e *Encoder) begin() (*wire, int) {
+	w := &e.w
+	if cap(w.b)-len(w.b) < 1<<10 {
+		w.b = make([]byte, 0, max(1<<10, min(4*cap(w.b), encoderBlock)))
+	}
+	w.writing, w.err = true, nil
+	return w, len(w.b)
+}
+
+// Encode is [Encode].
+func (e *Encoder) Encode(r *Record) ([]byte, error) {
 	if r.Data == nil {
 		return nil, fmt.Errorf("encode record %d: no data", r.Seq)
 	}
 	name := r.Data.Type()
-	w := newWriter(&r, name, production.kinds[name].version)
-	if !writeHot(&w, r.Data) {
-		writeCold(&w, name, r.Data)
+	version := production.kinds[name].version
+	w, start := e.begin()
+	r.walkHead(w, &name, &version)
+	if !writeHot(w, r.Data) {
+		writeCold(w, name, r.Data)
 	}
-	return finish(&w, &r, name)
+	return finish(w, start, r, name)
 }
 
-// newWriter writes a record up to its payload; finish writes what comes after.
-func newWriter(r *Record, name Type, version uint32) wire {
-	w := wire{b: make([]byte, 0, 512), writing: true}
-	r.walkHead(&w, &name, &version)
-	return w
-}
-
-func finish(w *wire, r *Record, name Type) ([]byte, error) {
+// finish writes what comes after the payload.
+func finish(w *wire, start int, r *Record, name Type) ([]byte, error) {
 	r.walkTail(w)
-	err := errors.Join(w.err, r.check())
-	if err == nil && len(w.b) > MaxRecordBytes {
-		err = fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(w.b), MaxRecordBytes)
+	b := w.b[start:len(w.b):len(w.b)]
+	err := w.err
+	if err == nil {
+		err = r.check()
+	}
+	if err == nil && len(b) > MaxRecordBytes {
+		err = fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(b), MaxRecordBytes)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("encode %s at %d: %w", name, r.Seq, err)
 	}
-	return w.b, nil
+	return b, nil
 }
 
 // writeCold writes a payload by its struct tags and looks whether it reads back.
@@ -271,26 +295,35 @@ func reencode(b []byte, c catalog) ([]byte, error) {
 		return nil, err
 	}
 	r := e.record(nil)
-	w := newWriter(&r, e.Type, e.V)
+	var enc Encoder
+	w, start := enc.begin()
+	r.walkHead(w, &e.Type, &e.V)
 	w.b = append(w.b, data...)
-	return finish(&w, &r, e.Type)
+	return finish(w, start, &r, e.Type)
 }
 
 // EncodeText returns the canonical bytes of t. It refuses a zero salt, and
 // returns ErrTooLarge over MaxTextBytes. Safe for concurrent use.
 func EncodeText(t Text) ([]byte, error) {
-	if t.Salt == (Salt{}) {
+	var e Encoder
+	return e.EncodeText(t.Salt, &t.Fields)
+}
+
+// EncodeText is [EncodeText].
+func (e *Encoder) EncodeText(salt Salt, f *Fields) ([]byte, error) {
+	if salt == (Salt{}) {
 		return nil, errors.New("encode text: the salt is zero")
 	}
-	w := wire{b: make([]byte, 0, 256), writing: true}
-	t.write(&w)
+	w, start := e.begin()
+	w.writeText(salt, f)
+	b := w.b[start:len(w.b):len(w.b)]
 	if w.err != nil {
 		return nil, fmt.Errorf("encode text: %w", w.err)
 	}
-	if len(w.b) > MaxTextBytes {
-		return nil, fmt.Errorf("encode text: %w: %d bytes, at most %d", ErrTooLarge, len(w.b), MaxTextBytes)
+	if len(b) > MaxTextBytes {
+		return nil, fmt.Errorf("encode text: %w: %d bytes, at most %d", ErrTooLarge, len(b), MaxTextBytes)
 	}
-	return w.b, nil
+	return b, nil
 }
 
 // DecodeText reads a text as strictly as [Decode] reads a record.

@@ -34,15 +34,15 @@ func (r *Record) walkTail(w *wire) {
 	w.close()
 }
 
-// write writes a text. Reading one is rare and goes through the struct tags.
-func (t *Text) write(w *wire) {
+// writeText writes a text. Reading one is rare and goes through the struct tags.
+func (w *wire) writeText(salt Salt, f *Fields) {
 	w.open()
 	w.field("salt", false, required)
 	w.b = append(w.b, '"')
-	w.b = hex.AppendEncode(w.b, t.Salt[:])
+	w.b = hex.AppendEncode(w.b, salt[:])
 	w.b = append(w.b, '"')
 	w.field("fields", false, required)
-	t.Fields.write(w)
+	f.write(w)
 	w.close()
 }
 

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/hermesboard/hermes/boards"
-	"github.com/hermesboard/hermes/events"
 )
 
 const (
@@ -97,7 +96,7 @@ func (w *writer) reopen(ctx context.Context, suspect bool) (*folded, error) {
 func (w *writer) adopt(f *folded) {
 	w.rules, w.head, w.stale = f.rules, f.head, false
 	w.stamp.last = max(w.stamp.last, f.last)
-	w.recent = newRecent(f.head.Seq)
+	w.prior, w.priorFrom = nil, f.head.Seq
 	o := w.o
 	o.mu.Lock()
 	o.view, o.head = f.view, f.head
@@ -204,38 +203,4 @@ func (q *frozenQueue) unsearched() []*pending {
 		p.seen = 0
 	}
 	return q.list
-}
-
-// recent is the commands committed of late, by id.
-type recent struct {
-	floor uint64 // all that were committed after this position are here
-	byID  map[events.CommandID]events.CommandEntry
-	order []events.CommandID // a ring
-	next  int
-}
-
-const recentLength = 4096
-
-func newRecent(floor uint64) recent {
-	return recent{floor: floor, byID: make(map[events.CommandID]events.CommandEntry)}
-}
-
-func (r *recent) add(id events.CommandID, e events.CommandEntry) {
-	if len(r.order) < recentLength {
-		r.order = append(r.order, id)
-	} else {
-		old := r.byID[r.order[r.next]]
-		r.floor = old.First + uint64(old.Count) - 1
-		delete(r.byID, r.order[r.next])
-		r.order[r.next] = id
-		r.next = (r.next + 1) % recentLength
-	}
-	r.byID[id] = e
-}
-
-// find says whether a command was committed after position seen; sure is
-// false if only the log can tell.
-func (r *recent) find(id events.CommandID, seen uint64) (e events.CommandEntry, sure bool) {
-	e, ok := r.byID[id]
-	return e, ok || seen >= r.floor
 }

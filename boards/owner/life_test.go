@@ -223,8 +223,8 @@ func TestOffsets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestStore(t, boltlog.Options{})
 		o := run(t, s, Options{})
-		o.SaveOffset("telegram", 1)
-		o.SaveOffset("telegram", 2)
+		o.SaveOffset(t.Context(), "telegram", 1)
+		o.SaveOffset(t.Context(), "telegram", 2)
 		if got, err := o.Offset(t.Context(), "telegram"); err != nil || got != 2 {
 			t.Errorf("got %d, %v, want 2 before it is saved", got, err)
 		}
@@ -233,12 +233,12 @@ func TestOffsets(t *testing.T) {
 		if got, err := s.Log().Offset("telegram"); err != nil || got != 2 {
 			t.Errorf("got %d, %v saved after a second, want 2", got, err)
 		}
-		o.SaveOffset("telegram", 3)
+		o.SaveOffset(t.Context(), "telegram", 3)
 		do(t, o, kai, create("one"))
 		if got, err := s.Log().Offset("telegram"); err != nil || got != 3 {
 			t.Errorf("got %d, %v saved with the next command, want 3", got, err)
 		}
-		o.SaveOffset("webhook", 1)
+		o.SaveOffset(t.Context(), "webhook", 1)
 		closeOwner(t, o)
 		s.again()
 		if got, err := s.log.Offset("webhook"); err != nil || got != 1 {
@@ -278,9 +278,6 @@ func TestNothingGrows(t *testing.T) {
 		if got := runtime.NumGoroutine(); got > goroutines {
 			t.Errorf("got %d goroutines, %d before", got, goroutines)
 		}
-		if got := len(o.writer.recent.byID); got > recentLength {
-			t.Errorf("got %d commands remembered, at most %d", got, recentLength)
-		}
 	}
 }
 
@@ -293,23 +290,62 @@ func openFiles(t *testing.T) int {
 	return len(list)
 }
 
-func TestRecentKnowsWhatItForgot(t *testing.T) {
-	r := newRecent(10)
-	first := NewCommandID()
-	r.add(first, events.CommandEntry{First: 11, Count: 2})
-	for i := range uint64(recentLength - 1) {
-		r.add(NewCommandID(), events.CommandEntry{First: 13 + i, Count: 1})
+// A command that was committed after its sender had looked is found, and the
+// log is asked for it only where the last batch cannot tell.
+func TestLookup(t *testing.T) {
+	s := newTestStore(t, boltlog.Options{})
+	log := &askedLog{Log: s.log}
+	s.log = log
+	o, err := newOwner(s, Options{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if e, sure := r.find(first, 10); !sure || e.Count != 2 {
-		t.Errorf("got %+v, %v, want it found", e, sure)
+	w := o.writer
+	start := w.head.Seq
+	commit := func() events.CommandID {
+		t.Helper()
+		p := &pending{by: kai, id: NewCommandID(), c: create("x"), seen: w.head.Seq, answer: make(chan answer, 1)}
+		w.rest = append(w.rest, p)
+		if err := w.commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if a := <-p.answer; a.err != nil {
+			t.Fatal(a.err)
+		}
+		return p.id
 	}
-	r.add(NewCommandID(), events.CommandEntry{First: 13 + recentLength, Count: 1})
-	if _, sure := r.find(first, 10); sure {
-		t.Error("got sure of a command that was forgotten")
+	look := func(what string, id events.CommandID, seen uint64, wantFound, wantAsked bool) {
+		t.Helper()
+		before := log.asked
+		entry, found, err := w.lookup(&pending{id: id, seen: seen})
+		if err != nil || found != wantFound || found != (entry.Count > 0) || log.asked > before != wantAsked {
+			t.Errorf("%s: got %+v, %v, %v and %d questions, want found: %v, asked: %v", what, entry, found, err, log.asked-before, wantFound, wantAsked)
+		}
 	}
-	if e, sure := r.find(NewCommandID(), 12); !sure || e.Count != 0 {
-		t.Errorf("got %+v, %v, want surely not there", e, sure)
+	one := commit()
+	look("of the last batch", one, start, true, false)
+	look("new", NewCommandID(), start, false, false)
+	between := w.head.Seq
+	two := commit()
+	look("of the batch before", one, start, true, true)
+	look("of the last batch", two, between, true, false)
+	look("of the last batch, looked for long ago", two, start, true, false)
+	look("new", NewCommandID(), between, false, false)
+	look("new, looked for long ago", NewCommandID(), start, false, true)
+	if err := o.Close(); err != nil {
+		t.Error(err)
 	}
+}
+
+// askedLog counts how often it was asked for a command. One goroutine.
+type askedLog struct {
+	events.Log
+	asked int
+}
+
+func (l *askedLog) Command(id events.CommandID) (events.CommandEntry, bool, error) {
+	l.asked++
+	return l.Log.Command(id)
 }
 
 func TestFoldStopsAtDamage(t *testing.T) {

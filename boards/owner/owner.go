@@ -91,7 +91,7 @@ func newOwner(s store, opts Options) (*Owner, error) {
 	o.offsets.log = s.Log
 	o.writer = &writer{
 		o: o, rules: f.rules, head: f.head, stamp: newStamper(f.last),
-		recent: newRecent(f.head.Seq), same: make(map[events.CommandID]*outcome),
+		priorFrom: f.head.Seq,
 	}
 	o.limit()
 	return o, nil

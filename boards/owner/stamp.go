@@ -16,6 +16,9 @@ import (
 type stamper struct {
 	random  io.Reader // buffered: one system call for many salts
 	entropy *ulid.MonotonicEntropy
+	id      events.ULID // of the last record
+	salt    events.Salt // of the last text
+	encoder events.Encoder
 	last    events.Time // of the last record
 	asked   time.Time   // when now was called last, for the monotonic distance
 }
@@ -40,13 +43,17 @@ func (s *stamper) now() events.Time {
 func (s *stamper) stamp(drafts []events.Draft, by events.Actor, id events.CommandID, head uint64, now events.Time) ([]events.Record, []events.Encoded, error) {
 	records := make([]events.Record, len(drafts))
 	encoded := make([]events.Encoded, len(drafts))
-	for i, d := range drafts {
-		eventID, err := ulid.New(uint64(now/1000), s.entropy)
+	if err := s.id.SetTime(uint64(now / 1000)); err != nil {
+		return nil, nil, err
+	}
+	for i := range drafts {
+		d, r := &drafts[i], &records[i]
+		err := s.entropy.MonotonicRead(s.id.Time(), s.id[6:])
 		if err != nil {
 			return nil, nil, err
 		}
-		r := events.Record{
-			Seq: head + 1 + uint64(i), ID: eventID, Time: now,
+		*r = events.Record{
+			Seq: head + 1 + uint64(i), ID: s.id, Time: now,
 			Task: d.Task, Run: d.Run, Tenant: d.Tenant,
 			Actor: by, Cmd: id, Cause: d.Cause, Data: d.Data,
 		}
@@ -55,19 +62,17 @@ func (s *stamper) stamp(drafts []events.Draft, by events.Actor, id events.Comman
 		}
 		encoded[i].Task = d.Task
 		if d.Text != nil {
-			text := events.Text{Fields: *d.Text}
-			if _, err := io.ReadFull(s.random, text.Salt[:]); err != nil {
+			if _, err := io.ReadFull(s.random, s.salt[:]); err != nil {
 				return nil, nil, err
 			}
-			if encoded[i].Text, err = events.EncodeText(text); err != nil {
+			if encoded[i].Text, err = s.encoder.EncodeText(s.salt, d.Text); err != nil {
 				return nil, nil, err
 			}
 			r.Text = events.DigestOf(encoded[i].Text)
 		}
-		if encoded[i].Record, err = events.Encode(r); err != nil {
+		if encoded[i].Record, err = s.encoder.Encode(r); err != nil {
 			return nil, nil, err
 		}
-		records[i] = r
 	}
 	return records, encoded, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -17,25 +16,28 @@ const (
 	queueLength   = 256
 	maxBatch      = 1024
 	maxBatchBytes = 4 << 20
-	maxQuiet      = 100 * time.Microsecond // without another command coming
-	maxLinger     = time.Millisecond
+	maxLinger     = 2 * time.Millisecond
 	maxAttempts   = 3 // at a batch that the log refuses without a word it knows
 )
 
 // writer decides and appends. All of it belongs to one goroutine.
 type writer struct {
-	o      *Owner
-	rules  *boards.State // runs ahead of the disk within a batch
-	head   events.Head   // committed
-	stamp  *stamper
-	recent recent
-	rest   []*pending // taken from the queue, to be decided next
+	o     *Owner
+	rules *boards.State // runs ahead of the disk within a batch
+	head  events.Head   // committed
+	stamp *stamper
+	rest  []*pending // taken from the queue, to be decided next
 	// expected is how many commands the next batch may have: those that wait
 	// already, and one of each sender about to be answered.
 	expected int
-	same     map[events.CommandID]*outcome
-	stale    bool // rules may not be what the log says
-	fails    int  // refused appends in a row
+	took     time.Duration                 // the last append: a wait may at most double it
+	same     map[events.CommandID]*outcome // what makes events in the batch under way
+	// What made events in the last batch that was committed: all that is in
+	// the log after position priorFrom.
+	prior     map[events.CommandID]*outcome
+	priorFrom uint64
+	stale     bool // rules may not be what the log says
+	fails     int  // refused appends in a row
 }
 
 // outcome is what became of a command, to be told once the batch is durable.
@@ -76,39 +78,31 @@ func (w *writer) run(ctx context.Context) error {
 	}
 }
 
-// linger is how long a batch has been kept open for more.
-type linger struct{ start, came time.Time }
-
 // next returns the next command of a batch that has so many, or nil if the
-// batch is to be closed. While fewer have come than can be expected the writer
-// yields, and gives up once none has come for a while.
-func (w *writer) next(have int, l *linger) *pending {
+// batch is to be closed: when as many have come as can be expected, or when
+// patience, which is made by the first wait, has run out.
+func (w *writer) next(have int, patience **time.Timer) *pending {
 	if len(w.rest) > 0 {
 		p := w.rest[0]
 		w.rest = w.rest[1:]
 		return p
 	}
-	for {
-		select {
-		case p := <-w.o.queue:
-			l.came = time.Time{}
-			return p
-		default:
-		}
-		if have >= w.expected {
-			return nil
-		}
-		now := time.Now()
-		if l.came.IsZero() {
-			l.came = now
-		}
-		if l.start.IsZero() {
-			l.start = now
-		}
-		if now.Sub(l.came) > maxQuiet || now.Sub(l.start) > maxLinger {
-			return nil
-		}
-		runtime.Gosched()
+	select {
+	case p := <-w.o.queue:
+		return p
+	default:
+	}
+	if have >= w.expected {
+		return nil
+	}
+	if *patience == nil {
+		*patience = time.NewTimer(min(w.took, maxLinger))
+	}
+	select {
+	case p := <-w.o.queue:
+		return p
+	case <-(*patience).C:
+		return nil
 	}
 }
 
@@ -136,7 +130,9 @@ func (w *writer) append(ctx context.Context, outcomes []*outcome) error {
 		commits = append(commits, events.Commit{Offsets: offsets})
 	}
 	if len(commits) > 0 {
+		began := time.Now()
 		head, err := w.o.store.Log().Append(context.WithoutCancel(ctx), w.head.Seq, commits)
+		w.took = time.Since(began)
 		switch {
 		case err == nil:
 			w.fails = 0
@@ -173,11 +169,11 @@ func (w *writer) waiting(outcomes []*outcome) []*pending {
 // gather takes commands as they come and decides each against what the ones
 // before it will have made. An error is the log's.
 func (w *writer) gather(ctx context.Context) ([]*outcome, error) {
-	clear(w.same)
+	w.same = make(map[events.CommandID]*outcome, w.expected)
 	outcomes := make([]*outcome, 0, w.expected)
-	var l linger
+	var patience *time.Timer
 	for size := 0; !w.stale && size <= maxBatchBytes && len(outcomes) < maxBatch; {
-		p := w.next(len(outcomes), &l)
+		p := w.next(len(outcomes), &patience)
 		if p == nil {
 			break
 		}
@@ -209,8 +205,11 @@ func (w *writer) gather(ctx context.Context) ([]*outcome, error) {
 
 // lookup finds a command that was committed after its sender had looked.
 func (w *writer) lookup(p *pending) (events.CommandEntry, bool, error) {
-	if entry, sure := w.recent.find(p.id, p.seen); sure {
-		return entry, entry.Count > 0, nil
+	if out, ok := w.prior[p.id]; ok {
+		return events.CommandEntry{First: out.records[0].Seq, Count: len(out.records), Check: out.p.check}, true, nil
+	}
+	if p.seen >= w.priorFrom {
+		return events.CommandEntry{}, false, nil
 	}
 	return w.o.store.Log().Command(p.id)
 }
@@ -246,6 +245,9 @@ func (w *writer) rule(p *pending) (records []events.Record, encoded []events.Enc
 
 // publish shows a committed batch to everybody but the senders.
 func (w *writer) publish(head events.Head, outcomes []*outcome) {
+	if head.Seq > w.head.Seq {
+		w.prior, w.priorFrom = w.same, w.head.Seq
+	}
 	w.head = head
 	o, changed := w.o, false
 	o.mu.Lock()
@@ -262,11 +264,6 @@ func (w *writer) publish(head events.Head, outcomes []*outcome) {
 	o.seq.Store(head.Seq)
 	if changed {
 		o.limit()
-	}
-	for _, out := range outcomes {
-		if n := len(out.records); n > 0 {
-			w.recent.add(out.p.id, events.CommandEntry{First: out.records[0].Seq, Count: n, Check: out.p.check})
-		}
 	}
 	o.wakes.ring()
 }

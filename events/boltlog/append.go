@@ -38,23 +38,53 @@ func (l *Log) Append(ctx context.Context, head uint64, batch []events.Commit) (e
 	if size == (extent{}) {
 		return now, nil
 	}
-	next := l.frontier
-	err = l.commit(func(tx *bbolt.Tx) error { return put(tx, &next, batch, size) })
+	var next events.Frontier
+	var later tail
+	write := func(index bool) error {
+		return l.commit(func(tx *bbolt.Tx) error {
+			l.fill(tx, 2*size.bytes)
+			next, later = l.frontier, tail{}
+			if err := l.put(tx, &next, &later, batch, size); err != nil || !index {
+				return err
+			}
+			return errors.Join(l.tail.put(tx), later.put(tx), putIndexed(tx, next.Size()))
+		})
+	}
+	index := now.Seq+uint64(size.records)-l.tail.after > l.maxTail()
+	err = write(index)
+	if index && errors.Is(err, events.ErrFull) { // there may be room for the records
+		index = false
+		err = write(false)
+	}
 	if err != nil {
 		return now, fmt.Errorf("append at %d: %w", head, err)
 	}
 	l.frontier = next
-	return l.advance(batch), nil
+	return l.advance(batch, &later, index), nil
 }
 
-// advance shows readers what was committed.
-func (l *Log) advance(batch []events.Commit) events.Head {
+// maxTail is how many records may wait to be indexed.
+func (l *Log) maxTail() uint64 {
+	if l.opts.LongLived {
+		return maxTail
+	}
+	return 0
+}
+
+// advance shows readers what was committed, and whether it was indexed.
+func (l *Log) advance(batch []events.Commit, later *tail, indexed bool) events.Head {
 	head := l.frontier.Head()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.head = head
+	l.tail.merge(later)
+	if indexed {
+		for _, c := range l.tail.commands {
+			l.unused.cut(c.id)
+		}
+		l.tail.reset(head.Seq)
+	}
 	for _, c := range batch {
-		l.unused.cut(c.ID)
 		for _, o := range c.Offsets {
 			l.offsets[o.Subscriber] = o.Seq
 		}
@@ -79,7 +109,7 @@ func measure(batch []events.Commit) (size extent, err error) {
 			case len(r.Text) > events.MaxTextBytes:
 				return size, fmt.Errorf("command %s: text %d: %w: %d bytes, at most %d", c.ID, i+1, events.ErrTooLarge, len(r.Text), events.MaxTextBytes)
 			}
-			size.bytes += len(r.Record)
+			size.bytes += rowHead + len(r.Record) + len(r.Text)
 		}
 		for _, o := range c.Offsets {
 			if o.Subscriber == "" || len(o.Subscriber) > bbolt.MaxKeySize {
@@ -92,56 +122,70 @@ func measure(batch []events.Commit) (size extent, err error) {
 	return size, nil
 }
 
-// put writes a batch and grows the tree by it.
-func put(tx *bbolt.Tx, tree *events.Frontier, batch []events.Commit, size extent) error {
-	log, text, task := dense(tx, bucketLog), dense(tx, bucketText), dense(tx, bucketTask)
-	rows := make([]byte, 0, size.bytes+(2*size.records+64)*tlog.HashSize) // bbolt points into it until the commit
+// put writes a batch, grows the tree by it, and notes in later what belongs
+// into the indexes.
+func (l *Log) put(tx *bbolt.Tx, tree *events.Frontier, later *tail, batch []events.Commit, size extent) error {
+	log := dense(tx, bucketLog)
+	rows := l.room(size.bytes + (2*size.records+64)*tlog.HashSize) // bbolt points into it until the commit
 	var completed [64]tlog.Hash
 	var key [8]byte // bbolt copies keys
 	for _, c := range batch {
-		if err := putCommand(tx, c, tree.Size()+1); err != nil {
+		if err := putOffsets(tx, c.Offsets); err != nil {
 			return err
 		}
+		if len(c.Records) > 0 {
+			if l.known(tx, c.ID) {
+				return fmt.Errorf("command %s is in the log already", c.ID)
+			}
+			later.commands = append(later.commands, command{c.ID, events.CommandEntry{First: tree.Size() + 1, Count: len(c.Records), Check: c.Check}})
+		}
 		for _, r := range c.Records {
-			row := len(rows)
+			start := len(rows)
 			for _, h := range tree.Append(events.LeafHash(r.Record), completed[:0]) {
 				rows = append(rows, h[:]...)
 			}
-			rows = append(rows, r.Record...)
-			binary.BigEndian.PutUint64(key[:], tree.Size())
-			if err := log.Put(key[:], rows[row:]); err != nil {
+			seq := tree.Size()
+			binary.BigEndian.PutUint64(key[:], seq)
+			rows = appendRowHead(rows, key[:], c.Check, len(r.Record))
+			rows = append(append(rows, r.Record...), r.Text...)
+			if err := log.Put(key[:], rows[start:]); err != nil {
 				return err
 			}
-			if len(r.Text) > 0 {
-				if err := text.Put(key[:], r.Text); err != nil {
-					return err
-				}
-			}
 			if r.Task != 0 {
-				if err := task.Put(taskKey(r.Task, tree.Size()), nil); err != nil {
-					return err
-				}
+				later.tasks = append(later.tasks, posting{r.Task, seq})
 			}
 		}
+	}
+	if !later.sort() {
+		return errors.New("a command is in the batch twice")
 	}
 	return nil
 }
 
-// putCommand writes what a command leaves beside its records, the first of
-// which will be at position first.
-func putCommand(tx *bbolt.Tx, c events.Commit, first uint64) error {
-	if err := putOffsets(tx, c.Offsets); err != nil {
-		return err
+// room returns an empty slice that so many bytes can be appended to, the same
+// again where it is large enough.
+func (l *Log) room(size int) []byte {
+	if size > maxRoom {
+		return make([]byte, 0, size)
 	}
-	if len(c.Records) == 0 {
-		return nil
+	if size > cap(l.rows) {
+		l.rows = make([]byte, 0, size)
 	}
-	cmd := dense(tx, bucketCmd)
-	if old := cmd.Get(c.ID[:]); old != nil {
-		return fmt.Errorf("command %s is in the log already", c.ID)
+	return l.rows
+}
+
+const maxRoom = 1 << 20
+
+// known reports whether a command is in the log. The caller holds l.writing,
+// so nobody changes the tail.
+func (l *Log) known(tx *bbolt.Tx, id events.CommandID) bool {
+	if _, found := l.tail.command(id); found {
+		return true
 	}
-	entry := events.CommandEntry{First: first, Count: len(c.Records), Check: c.Check}
-	return cmd.Put(c.ID[:], encodeCommand(c.ID[:], entry))
+	l.mu.RLock()
+	unused := l.unused.has(id)
+	l.mu.RUnlock()
+	return !unused && tx.Bucket(bucketCmd).Get(id[:]) != nil
 }
 
 func putOffsets(tx *bbolt.Tx, offsets []events.Offset) error {
@@ -162,8 +206,9 @@ func putOffsets(tx *bbolt.Tx, offsets []events.Offset) error {
 }
 
 // dense returns a bucket that fills its pages as far as is good for it. In log
-// and text keys only grow, so nothing is ever put into a page left behind. task grows at the end of each task. Command ids begin with the time,
-// except those that are hashes of foreign keys and fall anywhere.
+// keys only grow, so nothing is ever put into a page left behind. task grows at
+// the end of each task. Command ids begin with the time, except those that are
+// hashes of foreign keys and fall anywhere.
 func dense(tx *bbolt.Tx, name []byte) *bbolt.Bucket {
 	b := tx.Bucket(name)
 	switch string(name) {

@@ -12,8 +12,8 @@ import (
 	"github.com/hermesboard/hermes/events"
 )
 
-// CopyForward writes the log at src to a new file dst: records, texts, meta,
-// offsets and the checks of commands; hashes and indexes are made anew. The
+// CopyForward writes the log at src to a new file dst: records, texts, checks
+// of commands, meta and offsets; hashes and indexes are made anew. The
 // result is on disk and its root is that of src, or it is removed. Pages freed
 // in src, and what they still hold, stay behind. Use it after an error of
 // fsync, when the kernel may show bytes that are not on disk, and to end an
@@ -130,7 +130,8 @@ func (c *copier) add(ctx context.Context, e events.Entry) error {
 // erased returns the tombstone that is stored in place of a text, nil if there is none.
 func (c *copier) erased(seq uint64) (stored []byte, err error) {
 	err = c.from.view(func(tx *bbolt.Tx) error {
-		stored = bytes.Clone(tx.Bucket(bucketText).Get(seqKey(seq)))
+		r, _ := parseRow(seq, tx.Bucket(bucketLog).Get(seqKey(seq)))
+		stored = bytes.Clone(r.text)
 		return nil
 	})
 	return stored, err
@@ -152,11 +153,14 @@ func (l *Log) EraseText(ctx context.Context, seq uint64) error {
 		return err
 	}
 	err := l.commit(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucketText)
-		if b.Get(seqKey(seq)) == nil {
+		log := dense(tx, bucketLog)
+		value := log.Get(seqKey(seq))
+		r, ok := parseRow(seq, value)
+		if !ok || r.text == nil {
 			return errors.New("there is no text")
 		}
-		return b.Put(seqKey(seq), tombstone(seq))
+		rest := bytes.Clone(value[:len(value)-len(r.text)])
+		return log.Put(seqKey(seq), append(rest, tombstone(seq)...))
 	})
 	if err != nil {
 		return fmt.Errorf("erase the text of record %d: %w", seq, err)
@@ -164,69 +168,41 @@ func (l *Log) EraseText(ctx context.Context, seq uint64) error {
 	return nil
 }
 
-// RebuildIndexes makes cmd and task anew from the records, in one commit. The
-// check of a command whose entry is damaged or missing is lost and becomes zero.
+// RebuildIndexes makes cmd and task anew from the records, in one commit.
 func (l *Log) RebuildIndexes(ctx context.Context) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	if err := l.alive(); err != nil {
 		return err
 	}
-	err := l.commit(func(tx *bbolt.Tx) error { return rebuild(ctx, tx) })
+	err := l.commit(func(tx *bbolt.Tx) error { return rebuild(ctx, tx, l.frontier.Size()) })
 	if err != nil {
 		return fmt.Errorf("rebuild indexes: %w", err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.tail.reset(l.head.Seq)
 	l.unused = gap{} // ids may have come back
 	return nil
 }
 
-func rebuild(ctx context.Context, tx *bbolt.Tx) error {
-	checks := map[events.CommandID]events.Check{}
-	err := tx.Bucket(bucketCmd).ForEach(func(k, v []byte) error {
-		if c, ok := decodeCommand(k, v); ok && len(k) == len(events.CommandID{}) {
-			checks[events.CommandID(k)] = c.Check
-		}
-		return nil
-	})
+func rebuild(ctx context.Context, tx *bbolt.Tx, head uint64) error {
 	for _, name := range [][]byte{bucketCmd, bucketTask} {
-		err = errors.Join(err, tx.DeleteBucket(name))
-		_, cerr := tx.CreateBucket(name)
-		err = errors.Join(err, cerr)
-	}
-	if err != nil {
-		return err
-	}
-	cmd, task := dense(tx, bucketCmd), dense(tx, bucketTask)
-	var decoder events.Decoder
-	var id events.CommandID
-	var entry events.CommandEntry
-	end := func() error {
-		if entry.Count == 0 {
-			return nil
+		err := tx.DeleteBucket(name)
+		if err == nil {
+			_, err = tx.CreateBucket(name)
 		}
-		key := id // bbolt copies keys, and the value is made anew
-		return cmd.Put(key[:], encodeCommand(key[:], entry))
-	}
-	err = tx.Bucket(bucketLog).ForEach(func(k, v []byte) error {
-		seq, _ := parseSeq(k)
-		_, record, _ := parseRow(seq, v)
-		r, err := decoder.Decode(record)
 		if err != nil {
-			return fmt.Errorf("record %d: %w", seq, err)
+			return err
 		}
-		if r.Cmd != id {
-			if err := errors.Join(end(), ctx.Err()); err != nil {
-				return err
-			}
-			id, entry = r.Cmd, events.CommandEntry{First: seq, Check: checks[r.Cmd]}
+	}
+	for t, err := range derive(tx, 1) {
+		if err := errors.Join(err, ctx.Err()); err != nil {
+			return err
 		}
-		entry.Count++
-		if r.Task == 0 {
-			return nil
+		if err := t.put(tx); err != nil {
+			return err
 		}
-		return task.Put(taskKey(r.Task, seq), nil)
-	})
-	return errors.Join(err, end())
+	}
+	return putIndexed(tx, head)
 }

@@ -116,9 +116,15 @@ func TestCopyForwardRefuses(t *testing.T) {
 	t.Parallel() // it waits for a lock
 	for name, spoil := range map[string]func(string) error{
 		"Record": edit("log", func(b *bbolt.Bucket) error {
-			return b.Put(key(5), append(bytes.Clone(b.Get(key(5))[:32]), logtest.Commit(4, 1).Records[0].Record...))
+			r := bytes.Clone(b.Get(key(5)))
+			copy(r[32+24:], bytes.Replace(logtest.Commit(5, 1).Records[0].Record, []byte(`"kai"`), []byte(`"ida"`), 1))
+			return b.Put(key(5), r)
 		}),
-		"Text":  edit("text", func(b *bbolt.Bucket) error { return b.Put(key(5), b.Get(key(3))) }),
+		"Text": edit("log", func(b *bbolt.Bucket) error {
+			r := bytes.Clone(b.Get(key(5)))
+			r[len(r)-3] ^= 1
+			return b.Put(key(5), r)
+		}),
 		"Gap":   edit("log", func(b *bbolt.Bucket) error { return b.Delete(key(5)) }),
 		"Hash":  edit("log", func(b *bbolt.Bucket) error { return b.Put(key(5), append(make([]byte, 32), b.Get(key(5))[32:]...)) }),
 		"Inner": edit("log", func(b *bbolt.Bucket) error { return b.Put(key(6), append(make([]byte, 64), b.Get(key(6))[64:]...)) }),
@@ -162,9 +168,6 @@ func TestRebuildIndexes(t *testing.T) {
 	if err := l.RebuildIndexes(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	entry := want.Commands[lost]
-	entry.Check = events.Check{} // cannot be known again
-	want.Commands[lost] = entry
 	if got := read(t, l); !reflect.DeepEqual(got, want) {
 		t.Error("the log tells something else after rebuilding")
 	}

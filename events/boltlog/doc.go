@@ -1,20 +1,24 @@
 // Package boltlog keeps a board's log in one bbolt file. It is the only code
 // that knows bbolt.
 //
-// A file has six buckets; numbers in keys are big-endian:
+// A file has five buckets; numbers in keys are big-endian:
 //
 //	meta    "board" → JSON of [Meta] and the format number, sealed;
-//	        "offsets" → how many subscribers there are, sealed
-//	log     seq → the hashes of the tree that the record completes, and the record
-//	text    seq → text; of an erased one, the seal of nothing
-//	cmd     command id → first seq, number of records, check; sealed
+//	        "offsets" → how many subscribers there are, sealed;
+//	        "indexed" → up to which seq there are cmd and task, sealed
+//	log     seq → the hashes of the tree that the record completes, the check
+//	        of its command and the record's size, sealed, the record, and its
+//	        text; in place of an erased text, the seal of nothing
+//	cmd     command id → first seq, number of records; sealed
 //	task    task and seq → nothing: which records are about a task
 //	offset  subscriber → seq, sealed
 //
 // Sealed values end in the CRC-32C of key and value, because nothing else in
-// the file would notice a damaged one. cmd and task follow from log, except
-// for the checks in cmd. A row of log is hashes and record together because a
-// commit costs as many writes as it touches pages.
+// the file would notice a damaged one. A commit costs as many writes as it
+// touches pages, and more where they do not lie side by side. Therefore all
+// there is about a record is one row, so that a commit writes the end of one
+// bucket; and cmd and task, which follow from log, lag behind in a long-lived
+// log: what they do not say yet is in memory.
 //
 // What a caller may rely on:
 //

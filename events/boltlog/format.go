@@ -1,6 +1,7 @@
 package boltlog
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"hash/crc32"
@@ -22,18 +23,18 @@ const pageSize = 4096
 var (
 	bucketMeta   = []byte("meta")
 	bucketLog    = []byte("log")
-	bucketText   = []byte("text")
 	bucketCmd    = []byte("cmd")
 	bucketTask   = []byte("task")
 	bucketOffset = []byte("offset")
 
-	buckets = [][]byte{bucketMeta, bucketLog, bucketText, bucketCmd, bucketTask, bucketOffset}
+	buckets = [][]byte{bucketMeta, bucketLog, bucketCmd, bucketTask, bucketOffset}
 )
 
 // Keys in meta.
 var (
 	keyBoard   = []byte("board")
 	keyOffsets = []byte("offsets")
+	keyIndexed = []byte("indexed")
 )
 
 // Meta is what is fixed when a board is created.
@@ -70,8 +71,11 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // seal appends the checksum of key and value to value.
 func seal(key, value []byte) []byte {
-	sum := crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
-	return binary.BigEndian.AppendUint32(value, sum)
+	return binary.BigEndian.AppendUint32(value, checksum(key, value))
+}
+
+func checksum(key, value []byte) uint32 {
+	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
 }
 
 // unseal checks and cuts off what seal appended. The result aliases sealed.
@@ -81,8 +85,7 @@ func unseal(key, sealed []byte) (value []byte, ok bool) {
 		return nil, false
 	}
 	value = sealed[:n:n]
-	sum := crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
-	return value, sum == binary.BigEndian.Uint32(sealed[n:])
+	return value, checksum(key, value) == binary.BigEndian.Uint32(sealed[n:])
 }
 
 func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
@@ -91,14 +94,47 @@ func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) 
 // one subtree for each factor of two in its position, and its own leaf.
 func hashesSize(seq uint64) int { return (1 + bits.TrailingZeros64(seq)) * tlog.HashSize }
 
-// parseRow splits a value of log into the hashes that the record completes, by
-// level, and the record. Both alias row.
-func parseRow(seq uint64, row []byte) (hashes, record []byte, ok bool) {
+// row is a value of log. Its parts alias the value.
+type row struct {
+	hashes []byte // that the record completes, by level
+	check  events.Check
+	record []byte
+	text   []byte // nil = none; a tombstone if it was erased
+}
+
+// rowHead is what stands between hashes and record: the command's check and the
+// size of the record, sealed.
+const rowHead = len(events.Check{}) + 4 + 4
+
+// appendRowHead appends it; key is that of the row.
+func appendRowHead(b, key []byte, check events.Check, recordSize int) []byte {
+	start := len(b)
+	b = append(b, check[:]...)
+	b = binary.BigEndian.AppendUint32(b, uint32(recordSize))
+	return binary.BigEndian.AppendUint32(b, checksum(key, b[start:]))
+}
+
+func parseRow(seq uint64, b []byte) (r row, ok bool) {
 	n := hashesSize(seq)
-	if len(row) <= n {
-		return nil, nil, false
+	if len(b) <= n+rowHead {
+		return r, false
 	}
-	return row[:n:n], row[n:], true
+	head, ok := unseal(seqKey(seq), b[n:n+rowHead])
+	if !ok {
+		return r, false
+	}
+	rest := b[n+rowHead:]
+	size := int64(binary.BigEndian.Uint32(head[len(r.check):]))
+	if size == 0 || size > int64(len(rest)) {
+		return r, false
+	}
+	r.hashes = b[:n:n]
+	copy(r.check[:], head)
+	r.record = rest[:size:size]
+	if len(rest) > int(size) {
+		r.text = rest[size:]
+	}
+	return r, true
 }
 
 func parseSeq(key []byte) (seq uint64, ok bool) {
@@ -120,26 +156,31 @@ func parseTaskKey(key []byte) (task events.TaskID, seq uint64, ok bool) {
 	return events.TaskID(binary.BigEndian.Uint32(key)), binary.BigEndian.Uint64(key[4:]), true
 }
 
+// encodeCommand writes where the records of a command lie; its check is in
+// their rows.
 func encodeCommand(key []byte, c events.CommandEntry) []byte {
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, 32), c.First)
-	b = binary.BigEndian.AppendUint32(b, uint32(c.Count))
-	return seal(key, append(b, c.Check[:]...))
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 16), c.First)
+	return seal(key, binary.BigEndian.AppendUint32(b, uint32(c.Count)))
 }
 
 func decodeCommand(key, sealed []byte) (c events.CommandEntry, ok bool) {
 	b, ok := unseal(key, sealed)
-	if !ok || len(b) != 12+len(c.Check) {
+	if !ok || len(b) != 12 {
 		return c, false
 	}
 	c.First = binary.BigEndian.Uint64(b)
 	c.Count = int(binary.BigEndian.Uint32(b[8:]))
-	copy(c.Check[:], b[12:])
 	return c, true
 }
 
 // tombstone stands for a text that was erased, so that one that got lost
 // looks different.
 func tombstone(seq uint64) []byte { return seal(seqKey(seq), nil) }
+
+// isErased reports whether a tombstone is stored as a record's text.
+func isErased(text []byte, seq uint64) bool {
+	return len(text) == 4 && bytes.Equal(text, tombstone(seq))
+}
 
 func encodeOffset(key []byte, seq uint64) []byte { return seal(key, seqKey(seq)) }
 

@@ -7,7 +7,7 @@ import (
 )
 
 // gap is a stretch of command ids, without its ends, none of which is in the
-// log. Most commands come under a new id that begins with the time: one look
+// index. Most commands come under a new id that begins with the time: one look
 // into the file finds the gap that it and those after it are in.
 type gap struct{ from, to events.CommandID }
 
@@ -18,7 +18,7 @@ func (g gap) has(id events.CommandID) bool {
 	return id.Compare(g.from) > 0 && id.Compare(g.to) < 0
 }
 
-// cut takes an id that is in the log now, and those before it, out of the gap.
+// cut takes an id that is in the index now, and those before it, out of the gap.
 func (g *gap) cut(id events.CommandID) {
 	if g.has(id) {
 		g.from = id

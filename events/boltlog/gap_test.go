@@ -2,6 +2,7 @@ package boltlog
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"testing"
@@ -13,7 +14,13 @@ import (
 // Whatever ids come, early, late or from anywhere, a command is found if and
 // only if it was committed; and ids in the order of time are not looked for.
 func TestCommandGap(t *testing.T) {
-	l, err := Create(filepath.Join(t.TempDir(), "board.db"), Meta{Slug: "eng"}, nil)
+	for _, longLived := range []bool{false, true} {
+		t.Run(fmt.Sprintf("LongLived=%v", longLived), func(t *testing.T) { testCommandGap(t, longLived) })
+	}
+}
+
+func testCommandGap(t *testing.T, longLived bool) {
+	l, err := Create(filepath.Join(t.TempDir(), "board.db"), Meta{Slug: "eng"}, &Options{LongLived: longLived})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +51,7 @@ func TestCommandGap(t *testing.T) {
 		}
 	}
 	spared := 0
-	for range 200 {
+	for range 500 {
 		var batch []events.Commit
 		for range 1 + random.IntN(8) {
 			id := next()

@@ -210,8 +210,10 @@ func TestReadersSeeOnlyWhatIsDurable(t *testing.T) {
 	before := l.Head()
 	c := logtest.Commit(2, 8)
 	c.Offsets = []events.Offset{{Subscriber: "web", Seq: 1}}
-	next := l.frontier
-	err = l.commit(func(tx *bbolt.Tx) error { return put(tx, &next, []events.Commit{c}, extent{records: 8, offsets: 1}) })
+	next, later := l.frontier, &tail{after: 1}
+	err = l.commit(func(tx *bbolt.Tx) error {
+		return errors.Join(l.put(tx, &next, later, []events.Commit{c}, extent{records: 8, offsets: 1}), later.put(tx), putIndexed(tx, 9))
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +242,7 @@ func TestReadersSeeOnlyWhatIsDurable(t *testing.T) {
 		t.Errorf("while the commit was running a reader saw %d things of it", seen)
 	}
 	l.frontier = next
-	l.advance([]events.Commit{c})
+	l.advance([]events.Commit{c}, later, true)
 	if seen := look(); seen != 3+8+1+1 {
 		t.Errorf("after the commit a reader saw %d things of it, want 13", seen)
 	}

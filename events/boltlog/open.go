@@ -24,7 +24,7 @@ const DefaultTimeout = 2 * time.Second
 type Options struct {
 	MaxBytes  int64         // quota of the file, see [Usage]; 0 = none
 	Timeout   time.Duration // how long to wait for the file's lock; less than DefaultTimeout means DefaultTimeout
-	LongLived bool          // keep the list of free pages in memory and write it at Close only
+	LongLived bool          // keep the list of free pages and the latest indexes in memory, and write them at Close
 	ReadOnly  bool          // share the file with other readers; Append is refused
 }
 
@@ -41,11 +41,14 @@ type Log struct {
 	writing  sync.Mutex      // one writer at a time; taken before mu
 	frontier events.Frontier // guarded by writing: the tree at head
 	wedged   bool            // guarded by writing: bbolt panicked and may hold its locks
+	rows     []byte          // guarded by writing: room for the rows of one commit
+	filled   int64           // guarded by writing: up to here the file has no holes that matter
 
 	mu      sync.RWMutex // guards all below
 	head    events.Head
 	offsets map[string]uint64
-	unused  gap   // between command ids
+	tail    tail
+	unused  gap   // between the ids in the index
 	broken  error // set once: every call returns it
 }
 
@@ -110,7 +113,7 @@ func layOut(tx *bbolt.Tx, meta []byte) error {
 		}
 	}
 	b := tx.Bucket(bucketMeta)
-	return errors.Join(b.Put(keyBoard, meta), b.Put(keyOffsets, encodeOffset(keyOffsets, 0)))
+	return errors.Join(b.Put(keyBoard, meta), b.Put(keyOffsets, encodeOffset(keyOffsets, 0)), putIndexed(tx, 0))
 }
 
 // Open opens an existing file; it never creates one. Besides fs.ErrNotExist
@@ -196,6 +199,9 @@ func (l *Log) load() error {
 			return err
 		}
 		l.head = l.frontier.Head()
+		if l.tail, err = loadTail(tx, l.head.Seq); err != nil {
+			return err
+		}
 		l.offsets, err = loadOffsets(tx)
 		return err
 	})
@@ -242,8 +248,8 @@ func (l *Log) Head() events.Head {
 	return l.head
 }
 
-// Close writes the list of free pages if it was kept in memory, frees the lock
-// and waits for running reads. It is safe to call again.
+// Close writes the list of free pages and the indexes if they were kept in
+// memory, frees the lock and waits for running reads. It is safe to call again.
 func (l *Log) Close() error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
@@ -253,7 +259,7 @@ func (l *Log) Close() error {
 	}
 	var err error
 	if broken == nil { // otherwise the log is left as it is, and whoever broke it was told
-		err = l.syncFreelist()
+		err = l.settle()
 	}
 	l.mu.Lock()
 	l.broken = events.ErrClosed
@@ -271,9 +277,10 @@ func (l *Log) abandon() error {
 	return l.db.Close()
 }
 
-// syncFreelist makes the next Open fast: without a list of free pages on disk
-// it has to scan the file. A file too full for the list stays without.
-func (l *Log) syncFreelist() error {
+// settle makes the next Open fast: without a list of free pages on disk it has
+// to scan the file, and it reads the records that are not indexed. A file too
+// full for that stays without.
+func (l *Log) settle() error {
 	if l.opts.ReadOnly {
 		return nil
 	}
@@ -281,11 +288,11 @@ func (l *Log) syncFreelist() error {
 	if err != nil {
 		return fmt.Errorf("close %s: %w", l.path, err)
 	}
-	if m, ok := pages.best(); ok && m.freelist != noFreelist {
+	if m, ok := pages.best(); ok && m.freelist != noFreelist && l.tail.after == l.head.Seq {
 		return nil
 	}
 	l.db.NoFreelistSync = false
-	err = l.commit(func(*bbolt.Tx) error { return nil })
+	err = l.commit(func(tx *bbolt.Tx) error { return errors.Join(l.tail.put(tx), putIndexed(tx, l.head.Seq)) })
 	if err != nil && !errors.Is(err, events.ErrFull) {
 		return fmt.Errorf("close %s: %w", l.path, err)
 	}

@@ -61,7 +61,6 @@ func TestOpenRefuses(t *testing.T) {
 		{"Garbage", boltlog.Damaged, func(p string) error { return os.WriteFile(p, bytes.Repeat([]byte("garbage "), 8192), 0o600) }},
 		{"NoMeta", boltlog.Damaged, dropBucket("meta")},
 		{"NoLog", boltlog.Damaged, dropBucket("log")},
-		{"NoText", boltlog.Damaged, dropBucket("text")},
 		{"NoCmd", boltlog.Damaged, dropBucket("cmd")},
 		{"NoTask", boltlog.Damaged, dropBucket("task")},
 		{"NoOffset", boltlog.Damaged, dropBucket("offset")},

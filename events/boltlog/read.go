@@ -3,6 +3,7 @@ package boltlog
 import (
 	"bytes"
 	"context"
+	"iter"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -61,7 +62,7 @@ func (l *Log) Read(ctx context.Context, from uint64, limit int, withText bool) (
 			if got, ok := parseSeq(k); !ok || got != seq {
 				return damaged("record %d is missing", seq)
 			}
-			e, err := entry(tx, seq, v, withText, &records)
+			e, err := entry(seq, v, withText, &records)
 			if err != nil {
 				return err
 			}
@@ -81,21 +82,18 @@ func (l *Log) ReadTask(ctx context.Context, task events.TaskID, from uint64, lim
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	head := l.Head().Seq
+	l.mu.RLock()
+	indexed, late := l.tail.after, l.tail.ofTask(task, from)
+	l.mu.RUnlock()
 	err = l.view(func(tx *bbolt.Tx) error {
 		s := newSlice(limit)
 		log := tx.Bucket(bucketLog)
 		var records arena
-		c := tx.Bucket(bucketTask).Cursor()
-		for k, _ := c.Seek(taskKey(task, from)); k != nil; k, _ = c.Next() {
-			t, seq, ok := parseTaskKey(k)
-			if !ok {
-				return damaged("a key of the task index has %d bytes", len(k))
+		for seq, err := range ofTask(tx, task, from, indexed, late) {
+			if err != nil {
+				return err
 			}
-			if t != task || seq > head {
-				return nil
-			}
-			e, err := entry(tx, seq, log.Get(seqKey(seq)), withText, &records)
+			e, err := entry(seq, log.Get(seqKey(seq)), withText, &records)
 			if err != nil {
 				return err
 			}
@@ -109,15 +107,41 @@ func (l *Log) ReadTask(ctx context.Context, task events.TaskID, from uint64, lim
 	return out, err
 }
 
-// entry copies what is stored about a record, given its row.
-func entry(tx *bbolt.Tx, seq uint64, row []byte, withText bool, records *arena) (e events.Entry, err error) {
-	_, record, ok := parseRow(seq, row)
-	if !ok {
-		return e, damaged("record %d is missing or too short", seq)
+// ofTask finds the records of a task from position from on: up to position
+// indexed in the index, then those given.
+func ofTask(tx *bbolt.Tx, task events.TaskID, from, indexed uint64, late []uint64) iter.Seq2[uint64, error] {
+	return func(yield func(uint64, error) bool) {
+		c := tx.Bucket(bucketTask).Cursor()
+		for k, _ := c.Seek(taskKey(task, from)); k != nil; k, _ = c.Next() {
+			t, seq, ok := parseTaskKey(k)
+			if !ok {
+				yield(0, damaged("a key of the task index has %d bytes", len(k)))
+				return
+			}
+			if t != task || seq > indexed {
+				break
+			}
+			if !yield(seq, nil) {
+				return
+			}
+		}
+		for _, seq := range late {
+			if !yield(seq, nil) {
+				return
+			}
+		}
 	}
-	e = events.Entry{Seq: seq, Record: records.clone(record)}
+}
+
+// entry copies what is stored about a record, given its row.
+func entry(seq uint64, value []byte, withText bool, records *arena) (e events.Entry, err error) {
+	r, ok := parseRow(seq, value)
+	if !ok {
+		return e, damaged("the row of record %d is missing or damaged", seq)
+	}
+	e = events.Entry{Seq: seq, Record: records.clone(r.record)}
 	if withText {
-		e.Text = text(tx.Bucket(bucketText), seq)
+		e.Text = r.legible(seq)
 	}
 	return e, nil
 }
@@ -135,17 +159,12 @@ func (a *arena) clone(b []byte) []byte {
 	return (*a)[start:len(*a):len(*a)]
 }
 
-// text returns a copy of a text, nil if there is none or it was erased.
-func text(b *bbolt.Bucket, seq uint64) []byte {
-	t := b.Get(seqKey(seq))
-	if isErased(t, seq) {
+// legible returns a copy of the text, nil if there is none or it was erased.
+func (r row) legible(seq uint64) []byte {
+	if isErased(r.text, seq) {
 		return nil
 	}
-	return bytes.Clone(t)
-}
-
-func isErased(text []byte, seq uint64) bool {
-	return len(text) == 4 && bytes.Equal(text, tombstone(seq))
+	return bytes.Clone(r.text)
 }
 
 // Texts implements [events.Log]. It reads all, in as many slices as it takes.
@@ -158,11 +177,15 @@ func (l *Log) Texts(ctx context.Context, seqs []uint64) ([][]byte, error) {
 		}
 		err := l.view(func(tx *bbolt.Tx) error {
 			s := newSlice(0)
-			b := tx.Bucket(bucketText)
+			log := tx.Bucket(bucketLog)
 			for _, seq := range seqs[len(out):] {
 				var t []byte
-				if seq <= head {
-					t = text(b, seq)
+				if seq > 0 && seq <= head {
+					r, ok := parseRow(seq, log.Get(seqKey(seq)))
+					if !ok {
+						return damaged("the row of record %d is missing or damaged", seq)
+					}
+					t = r.legible(seq)
 				}
 				out = append(out, t)
 				if s.full(len(t)) {
@@ -181,9 +204,10 @@ func (l *Log) Texts(ctx context.Context, seqs []uint64) ([][]byte, error) {
 func (l *Log) Command(id events.CommandID) (c events.CommandEntry, found bool, err error) {
 	l.mu.RLock()
 	head, unused, err := l.head.Seq, l.unused.has(id), l.broken
+	c, found = l.tail.command(id)
 	l.mu.RUnlock()
-	if unused || err != nil {
-		return c, false, err
+	if found || unused || err != nil {
+		return c, found && err == nil, err
 	}
 	err = l.view(func(tx *bbolt.Tx) error {
 		cursor := tx.Bucket(bucketCmd).Cursor()
@@ -192,22 +216,27 @@ func (l *Log) Command(id events.CommandID) (c events.CommandEntry, found bool, e
 			l.missed(id, k, head)
 			return nil
 		}
-		var ok bool
-		if c, ok = decodeCommand(id[:], v); !ok {
+		entry, ok := decodeCommand(id[:], v)
+		if !ok {
 			return damaged("the entry of command %s does not match its checksum", id)
 		}
-		found = c.First <= head
+		if entry.First > head {
+			return nil
+		}
+		r, ok := parseRow(entry.First, tx.Bucket(bucketLog).Get(seqKey(entry.First)))
+		if !ok {
+			return damaged("the row of record %d is missing or damaged", entry.First)
+		}
+		entry.Check = r.check
+		c, found = entry, true
 		return nil
 	})
-	if !found {
-		c = events.CommandEntry{}
-	}
 	return c, found, err
 }
 
-// missed notes which ids are unused: none from id to next, as a transaction
-// says that began when the log ended at head. What has been committed since it
-// need not know.
+// missed notes which ids are not in the index: none from id to next, as a
+// transaction says that began when the log ended at head. What has been
+// committed since it need not know.
 func (l *Log) missed(id events.CommandID, next []byte, head uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -30,26 +30,26 @@ func hashReader(tx *bbolt.Tx) tlog.HashReader {
 func getHash(log *bbolt.Bucket, index uint64) (h tlog.Hash, ok bool) {
 	level, n := tlog.SplitStoredHashIndex(int64(index))
 	seq := uint64(n+1) << level
-	hashes, _, ok := parseRow(seq, log.Get(seqKey(seq)))
+	r, ok := parseRow(seq, log.Get(seqKey(seq)))
 	if !ok {
 		return h, false
 	}
-	copy(h[:], hashes[level*tlog.HashSize:])
+	copy(h[:], r.hashes[level*tlog.HashSize:])
 	return h, true
 }
 
 // loadFrontier reads the frontier at the end of the log and checks that its
 // last record is the one that was hashed.
 func loadFrontier(tx *bbolt.Tx) (f events.Frontier, err error) {
-	n, row, err := lastRow(tx)
+	n, value, err := lastRow(tx)
 	if err != nil {
 		return f, err
 	}
 	if f, err = events.LoadFrontier(n, hashReader(tx)); err != nil || n == 0 {
 		return f, err
 	}
-	hashes, record, ok := parseRow(n, row)
-	if !ok || tlog.Hash(hashes[:tlog.HashSize]) != events.LeafHash(record) {
+	r, ok := parseRow(n, value)
+	if !ok || tlog.Hash(r.hashes[:tlog.HashSize]) != events.LeafHash(r.record) {
 		return f, damaged("record %d does not match its hash", n)
 	}
 	return f, nil
@@ -59,7 +59,7 @@ func loadFrontier(tx *bbolt.Tx) (f events.Frontier, err error) {
 const maxRecords = 1<<48 - 1
 
 // lastRow returns the end of the log; seq is 0 if it is empty.
-func lastRow(tx *bbolt.Tx) (seq uint64, row []byte, err error) {
+func lastRow(tx *bbolt.Tx) (seq uint64, value []byte, err error) {
 	k, v := tx.Bucket(bucketLog).Cursor().Last()
 	if k == nil {
 		return 0, nil, nil

@@ -106,7 +106,8 @@ func (l *Log) Verify(ctx context.Context) iter.Seq[Problem] {
 type verifier struct {
 	l     *Log
 	head  events.Head
-	still bool // nobody can append: nothing may lie beyond head
+	still bool   // nobody can append: nothing may lie beyond head
+	after uint64 // the records after this one are not indexed yet
 	steps []func(*bbolt.Tx) (done bool)
 	found []Problem
 
@@ -115,20 +116,22 @@ type verifier struct {
 	command events.CommandID // of the records last seen
 	entry   events.CommandEntry
 
-	texts, commands, tasks uint64 // as the records say
-	counted                uint64 // keys seen by the present counting step
-	next                   []byte // key to go on with
+	commands, tasks uint64 // that are indexed, as the records say
+	counted         uint64 // keys seen by the present counting step
+	next            []byte // key to go on with
 }
 
 func newVerifier(l *Log) *verifier {
-	v := &verifier{l: l, head: l.Head()}
+	v := &verifier{l: l}
+	l.mu.RLock()
+	v.head, v.after = l.head, l.tail.after
+	l.mu.RUnlock()
 	v.steps = []func(*bbolt.Tx) bool{
 		v.layout,
 		v.records,
-		v.count(bucketLog, func() uint64 { return v.head.Seq }, func(k, _ []byte) uint64 { seq, _ := parseSeq(k); return seq }),
-		v.count(bucketText, func() uint64 { return v.texts }, func(k, _ []byte) uint64 { seq, _ := parseSeq(k); return seq }),
-		v.count(bucketTask, func() uint64 { return v.tasks }, func(k, _ []byte) uint64 { _, seq, _ := parseTaskKey(k); return seq }),
-		v.count(bucketCmd, func() uint64 { return v.commands }, func(k, val []byte) uint64 { c, _ := decodeCommand(k, val); return c.First }),
+		v.count(bucketLog, v.head.Seq, &v.head.Seq, func(k, _ []byte) uint64 { seq, _ := parseSeq(k); return seq }),
+		v.count(bucketTask, v.after, &v.tasks, func(k, _ []byte) uint64 { _, seq, _ := parseTaskKey(k); return seq }),
+		v.count(bucketCmd, v.after, &v.commands, func(k, val []byte) uint64 { c, _ := decodeCommand(k, val); return c.First }),
 	}
 	return v
 }
@@ -184,7 +187,7 @@ func (v *verifier) layout(tx *bbolt.Tx) bool {
 		v.report(0, "%v", err)
 	}
 	tx.Bucket(bucketMeta).ForEach(func(k, _ []byte) error {
-		if !bytes.Equal(k, keyBoard) && !bytes.Equal(k, keyOffsets) {
+		if !bytes.Equal(k, keyBoard) && !bytes.Equal(k, keyOffsets) && !bytes.Equal(k, keyIndexed) {
 			v.report(0, "meta has an unknown key %q", k)
 		}
 		return nil
@@ -199,23 +202,23 @@ func (v *verifier) layout(tx *bbolt.Tx) bool {
 func (v *verifier) records(tx *bbolt.Tx) (done bool) {
 	s := newSlice(0)
 	c := tx.Bucket(bucketLog).Cursor()
-	k, row := c.Seek(seqKey(v.tree.Size() + 1))
+	k, value := c.Seek(seqKey(v.tree.Size() + 1))
 	for seq := v.tree.Size() + 1; seq <= v.head.Seq; seq++ {
 		if got, ok := parseSeq(k); !ok || got != seq {
 			v.report(seq, "missing; the rest of the log was not checked")
 			return true
 		}
-		hashes, record, ok := parseRow(seq, row)
+		r, ok := parseRow(seq, value)
 		if !ok {
-			v.report(seq, "has only %d bytes; the rest of the log was not checked", len(row))
+			v.report(seq, "its row of %d bytes is damaged; the rest of the log was not checked", len(value))
 			return true
 		}
-		v.hashes(seq, hashes, record)
-		v.record(tx, seq, record)
-		if s.full(len(record)) {
+		v.hashes(seq, r.hashes, r.record)
+		v.record(tx, seq, r)
+		if s.full(len(value)) {
 			return false
 		}
-		k, row = c.Next()
+		k, value = c.Next()
 	}
 	v.endCommand(tx)
 	if root := v.tree.Root(); root != v.head.Root {
@@ -240,10 +243,10 @@ func (v *verifier) hashes(seq uint64, stored, record []byte) {
 }
 
 // record checks one record's form, text and indexes.
-func (v *verifier) record(tx *bbolt.Tx, seq uint64, record []byte) {
-	r, err := v.decoder.Decode(record)
+func (v *verifier) record(tx *bbolt.Tx, seq uint64, stored row) {
+	r, err := v.decoder.Decode(stored.record)
 	if err == nil {
-		err = events.CheckCanonical(record)
+		err = events.CheckCanonical(stored.record)
 	}
 	if err != nil {
 		v.report(seq, "%v", err)
@@ -252,14 +255,10 @@ func (v *verifier) record(tx *bbolt.Tx, seq uint64, record []byte) {
 	if r.Seq != seq {
 		v.report(seq, "says that it is record %d", r.Seq)
 	}
-	text := tx.Bucket(bucketText).Get(seqKey(seq))
-	if text != nil {
-		v.texts++
-	}
-	if err := checkText(r, text); err != nil {
+	if err := checkText(r, stored.text); err != nil {
 		v.report(seq, "%v", err)
 	}
-	if r.Task != 0 {
+	if r.Task != 0 && seq <= v.after {
 		v.tasks++
 		if k, _ := tx.Bucket(bucketTask).Cursor().Seek(taskKey(r.Task, seq)); !bytes.Equal(k, taskKey(r.Task, seq)) {
 			v.report(seq, "is not in the index of task %s", r.Task)
@@ -267,9 +266,12 @@ func (v *verifier) record(tx *bbolt.Tx, seq uint64, record []byte) {
 	}
 	if r.Cmd != v.command {
 		v.endCommand(tx)
-		v.command, v.entry = r.Cmd, events.CommandEntry{First: seq}
+		v.command, v.entry = r.Cmd, events.CommandEntry{First: seq, Check: stored.check}
 	}
 	v.entry.Count++
+	if stored.check != v.entry.Check {
+		v.report(seq, "its check is not that of the command it is part of")
+	}
 }
 
 // checkText holds what is stored as a record's text against what the record says.
@@ -289,7 +291,7 @@ func checkText(r events.Record, stored []byte) error {
 
 // endCommand compares the index entry of the command whose records have just ended.
 func (v *verifier) endCommand(tx *bbolt.Tx) {
-	if v.entry.Count == 0 {
+	if v.entry.Count == 0 || v.entry.First > v.after {
 		return
 	}
 	v.commands++
@@ -302,14 +304,14 @@ func (v *verifier) endCommand(tx *bbolt.Tx) {
 // count returns a step that counts the keys of a bucket and reports if there
 // are not as many as there should be: the records have vouched for so many, the
 // rest are stray. seq tells which record a key belongs to, 0 if none: those of
-// an open log that are beyond head were appended meanwhile.
-func (v *verifier) count(name []byte, want func() uint64, seq func(k, val []byte) uint64) func(*bbolt.Tx) bool {
+// an open log that are beyond end were written meanwhile.
+func (v *verifier) count(name []byte, end uint64, want *uint64, seq func(k, val []byte) uint64) func(*bbolt.Tx) bool {
 	return func(tx *bbolt.Tx) (done bool) {
 		s := newSlice(0)
 		c := tx.Bucket(name).Cursor()
 		k, val := c.Seek(v.next)
 		for ; k != nil; k, val = c.Next() {
-			if v.still || seq(k, val) <= v.head.Seq {
+			if v.still || seq(k, val) <= end {
 				v.counted++
 			}
 			if s.full(0) {
@@ -317,7 +319,7 @@ func (v *verifier) count(name []byte, want func() uint64, seq func(k, val []byte
 				return false
 			}
 		}
-		if n := want(); v.counted != n {
+		if n := *want; v.counted != n {
 			v.report(0, "bucket %s has %d keys, %d follow from the records", name, v.counted, n)
 		}
 		v.counted, v.next = 0, nil

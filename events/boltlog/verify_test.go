@@ -28,31 +28,43 @@ func TestVerifyFinds(t *testing.T) {
 		name, bucket, want string
 		change             func(*bbolt.Bucket) error
 	}{
-		{"Record", "log", "record 5: ", func(b *bbolt.Bucket) error { return flip(b, key(5), 32+20) }},
+		{"Record", "log", "record 5: ", func(b *bbolt.Bucket) error { return flip(b, key(5), 32+24+20) }},
 		{"RecordReplaced", "log", "record 5: does not match its stored hash", func(b *bbolt.Bucket) error {
-			return b.Put(key(5), append(bytes.Clone(b.Get(key(5))[:32]), logtest.Commit(4, 1).Records[0].Record...))
+			r := bytes.Clone(b.Get(key(5)))
+			copy(r[32+24:], bytes.Replace(logtest.Commit(5, 1).Records[0].Record, []byte(`"kai"`), []byte(`"ida"`), 1))
+			return b.Put(key(5), r)
 		}},
-		{"RecordsSwapped", "log", "record 5: says that it is record 6", func(b *bbolt.Bucket) error {
-			five, six := bytes.Clone(b.Get(key(5))), bytes.Clone(b.Get(key(6)))
-			return errors.Join(b.Put(key(5), append(five[:32:32], six[64:]...)), b.Put(key(6), append(six[:64:64], five[32:]...)))
+		{"RecordsSwapped", "log", "record 5: says that it is record 3", func(b *bbolt.Bucket) error {
+			three, five := bytes.Clone(b.Get(key(3))), bytes.Clone(b.Get(key(5)))
+			return errors.Join(b.Put(key(3), append(three[:32+24:32+24], five[32+24:]...)), b.Put(key(5), append(five[:32+24:32+24], three[32+24:]...)))
 		}},
-		{"RecordSpaced", "log", "not in canonical form", func(b *bbolt.Bucket) error {
-			return b.Put(key(5), append(bytes.Clone(b.Get(key(5))), ' '))
+		{"RecordSpaced", "log", "record 5: log damaged", func(b *bbolt.Bucket) error {
+			r := bytes.Clone(b.Get(key(5)))
+			r[bytes.IndexByte(r[32+24:], ',')+32+24] = ' '
+			return b.Put(key(5), r)
 		}},
 		{"RecordMissing", "log", "record 5: missing", func(b *bbolt.Bucket) error { return b.Delete(key(5)) }},
 		{"RecordZero", "log", "bucket log has 10 keys", func(b *bbolt.Bucket) error { return b.Put(key(0), []byte("x")) }},
-		{"Text", "text", "record 5: log damaged: the text hashes to", func(b *bbolt.Bucket) error { return flip(b, key(5), 3) }},
-		{"TextLost", "text", "record 5: log damaged: the text is missing", func(b *bbolt.Bucket) error { return b.Delete(key(5)) }},
-		{"TextStray", "text", "record 6: ", func(b *bbolt.Bucket) error { return b.Put(key(6), b.Get(key(5))) }},
-		{"TextBeyond", "text", "bucket text has", func(b *bbolt.Bucket) error { return b.Put([]byte("odd"), []byte("x")) }},
-		{"LogEndsEarly", "log", "record 7: the index does not say", func(b *bbolt.Bucket) error { return b.Delete(key(9)) }},
+		{"Text", "log", "record 5: log damaged: the text hashes to", func(b *bbolt.Bucket) error { return flip(b, key(5), len(b.Get(key(5)))-3) }},
+		{"TextLost", "log", "record 5: log damaged: the text is missing", func(b *bbolt.Bucket) error {
+			e := logtest.Commit(5, 1).Records[0]
+			return b.Put(key(5), bytes.TrimSuffix(b.Get(key(5)), e.Text))
+		}},
+		{"TextStray", "log", "record 6: log damaged: the text hashes to", func(b *bbolt.Bucket) error { return b.Put(key(6), append(bytes.Clone(b.Get(key(6))), "{}"...)) }},
+		{"TombstoneOther", "log", "record 5: log damaged: the text hashes to", func(b *bbolt.Bucket) error {
+			e := logtest.Commit(5, 1).Records[0]
+			return b.Put(key(5), append(bytes.Clone(bytes.TrimSuffix(b.Get(key(5)), e.Text)), 1, 2, 3, 4))
+		}},
+		{"Check", "log", "record 5: its row of", func(b *bbolt.Bucket) error { return flip(b, key(5), 32) }},
+		{"RecordSize", "log", "record 5: its row of", func(b *bbolt.Bucket) error { return flip(b, key(5), 32+19) }},
+		{"LogEndsEarly", "log", "meta does not say up to where the records are indexed", func(b *bbolt.Bucket) error { return b.Delete(key(9)) }},
 		{"Leaf", "log", "does not match its stored hash", func(b *bbolt.Bucket) error { return flip(b, key(4), 0) }},
 		{"Inner", "log", "record 4: the stored hash of level 1 does not follow", func(b *bbolt.Bucket) error { return flip(b, key(4), 63) }},
-		{"RowShort", "log", "record 5: has only 32 bytes", func(b *bbolt.Bucket) error { return b.Put(key(5), b.Get(key(5))[:32]) }},
+		{"RowShort", "log", "record 5: its row of 32 bytes is damaged", func(b *bbolt.Bucket) error { return b.Put(key(5), b.Get(key(5))[:32]) }},
 		{"RowStray", "log", "last key of the log", func(b *bbolt.Bucket) error { return b.Put([]byte("odd"), key(1)) }},
 		{"CmdMissing", "cmd", "record 4: the index does not say", func(b *bbolt.Bucket) error { return b.Delete(id[:]) }},
 		{"CmdFirst", "cmd", "record 4: the index does not say", func(b *bbolt.Bucket) error { return flip(b, id[:], 7) }},
-		{"CmdCheck", "cmd", "record 4: the index does not say", func(b *bbolt.Bucket) error { return flip(b, id[:], 20) }},
+		{"CmdCount", "cmd", "record 4: the index does not say", func(b *bbolt.Bucket) error { return flip(b, id[:], 11) }},
 		{"CmdStray", "cmd", "bucket cmd has 4 keys, 3 follow", func(b *bbolt.Bucket) error { return b.Put(make([]byte, 16), b.Get(id[:])) }},
 		{"TaskMissing", "task", "record 3: is not in the index of task t3", func(b *bbolt.Bucket) error {
 			return b.Delete(append([]byte{0, 0, 0, 3}, key(3)...))
@@ -62,7 +74,7 @@ func TestVerifyFinds(t *testing.T) {
 		}},
 		{"Offset", "offset", `offset of "web" does not match its checksum`, func(b *bbolt.Bucket) error { return flip(b, []byte("web"), 7) }},
 		{"OffsetLost", "offset", "offsets of 0 subscribers, meta speaks of 1", func(b *bbolt.Bucket) error { return b.Delete([]byte("web")) }},
-		{"TextFar", "text", "bucket text has", func(b *bbolt.Bucket) error { return b.Put([]byte{9, 9, 9, 9, 9, 9, 9, 9}, b.Get(key(5))) }},
+		{"Indexed", "meta", "up to where the records are indexed", func(b *bbolt.Bucket) error { return flip(b, []byte("indexed"), 7) }},
 		{"MetaStray", "meta", `meta has an unknown key "x"`, func(b *bbolt.Bucket) error { return b.Put([]byte("x"), []byte("y")) }},
 		{"BucketStray", "meta", `unknown bucket "x"`, func(b *bbolt.Bucket) error {
 			_, err := b.Tx().CreateBucket([]byte("x"))
@@ -123,7 +135,7 @@ func TestVerifyMetaPage(t *testing.T) {
 func TestVerifyOpenLog(t *testing.T) {
 	l := create(t, newPath(t), &boltlog.Options{LongLived: true})
 	defer l.Close()
-	for range 5 {
+	for range 9 {
 		fill(t, l, 1000)
 	}
 	stop := make(chan struct{})
