@@ -1,6 +1,7 @@
 package agents
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -9,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 
@@ -22,24 +25,52 @@ type Agent struct {
 	Name string `yaml:"-" json:"name"`
 	Dir  string `yaml:"-" json:"dir"` // its folder
 
-	Description string   `yaml:"description,omitempty" json:"description,omitzero"`
-	Role        string   `yaml:"role,omitempty" json:"role,omitzero"` // worker (default), orchestrator, reviewer
-	Runtime     Runtime  `yaml:"runtime" json:"runtime"`
-	Terminal    Terminal `yaml:"terminal,omitempty" json:"terminal"`
+	Description string `yaml:"description,omitempty" json:"description,omitzero"`
+	Role        string `yaml:"role,omitempty" json:"role,omitzero"` // worker (default), orchestrator, reviewer
+	// Instructions is what the agent is told besides its task: the name of an
+	// .md or .txt file in its folder, or the text itself. Empty = SOUL.md, if
+	// there is one.
+	Instructions string    `yaml:"instructions,omitempty" json:"instructions,omitzero"`
+	Runtime      Runtime   `yaml:"runtime" json:"runtime"`
+	Endpoint     *Endpoint `yaml:"model_endpoint,omitempty" json:"model_endpoint,omitzero"` // nil = it calls no model, or one of its own
+	Terminal     Terminal  `yaml:"terminal,omitempty" json:"terminal"`
+
+	// Told is the text that Instructions stands for, filled in by Load.
+	Told string `yaml:"-" json:"told,omitzero"`
 }
 
-// Runtime is how an agent is launched.
+// Runtime is how an agent is launched. Which kind honours which key is told by
+// [Schema].
 type Runtime struct {
-	Kind string `yaml:"kind" json:"kind"` // builtin or command
+	Kind string `yaml:"kind" json:"kind"` // one of [Kinds]
 	// Name is which builtin: orchestrator, researcher or writer.
 	Name string `yaml:"name,omitempty" json:"name,omitzero"`
 	// Sources is the folder a builtin reads, given to it read-only.
 	Sources string `yaml:"sources,omitempty" json:"sources,omitzero"`
 	// Command is the argv of kind command. {workspace} {inputs} {outputs}
 	// {task} {run} {board} {socket} and {hermes} are replaced; nothing is ever
-	// passed through a shell.
-	Command []string `yaml:"command,omitempty" json:"command,omitzero"`
-	Model   string   `yaml:"model,omitempty" json:"model,omitzero"`
+	// passed through a shell. Of other kinds it is the path of their program.
+	Command    Argv   `yaml:"command,omitempty" json:"command,omitzero"`
+	Version    string `yaml:"version,omitempty" json:"version,omitzero"` // of the program; empty = the one that was tested
+	Model      string `yaml:"model,omitempty" json:"model,omitzero"`
+	SmallModel string `yaml:"small_model,omitempty" json:"small_model,omitzero"` // for side jobs; empty = Model
+	// Tools are the runtime's own that the agent may use besides its board's.
+	Tools        []string `yaml:"tools,omitempty" json:"tools,omitzero"`
+	Conversation string   `yaml:"conversation,omitempty" json:"conversation,omitzero"` // keep (default) or fresh
+	MaxTurns     int      `yaml:"max_turns,omitempty" json:"max_turns,omitzero"`       // of the model in one attempt; 0 = no limit
+}
+
+// Argv is a program and its arguments; in YAML a single text is the program alone.
+type Argv []string
+
+// UnmarshalYAML reads a text or a list of texts.
+func (a *Argv) UnmarshalYAML(unmarshal func(any) error) error {
+	var program string
+	if unmarshal(&program) == nil {
+		*a = Argv{program}
+		return nil
+	}
+	return unmarshal((*[]string)(a))
 }
 
 // Terminal is where it runs. Keys have the names of the public Python system.
@@ -96,6 +127,8 @@ func (p *Problem) Error() string { return p.Detail }
 const (
 	configFile     = "config.yaml"
 	maxConfigBytes = 1 << 20
+	// maxInstructions fits, with all else, into one argument of a program.
+	maxInstructions = 64 << 10
 )
 
 var nameRule = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
@@ -124,7 +157,38 @@ func Load(profile, name string) (*Agent, error) {
 	if err := a.Validate(); err != nil {
 		return problem("agent_config", "%s: %v", file, err)
 	}
+	if a.Told, err = a.instructions(profile); err != nil {
+		return problem("agent_config", "agent %s: instructions: %v", name, err)
+	}
 	return a, nil
+}
+
+// instructions finds what the agent is told. Only runtimes that pass it on are
+// given it.
+func (a *Agent) instructions(profile string) (string, error) {
+	if !keys["instructions"].honoured(a.Runtime.Kind) {
+		return "", nil
+	}
+	name := cmp.Or(a.Instructions, "SOUL.md")
+	if !instructionsFile(name) {
+		return a.Instructions, nil
+	}
+	b, err := readConfig(profile, filepath.Join("agents", a.Name, name))
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && a.Instructions == "":
+		return "", nil
+	case err == nil && len(b) > maxInstructions:
+		err = fmt.Errorf("%s has more than %d bytes", name, maxInstructions)
+	case err == nil && (!utf8.Valid(b) || bytes.IndexByte(b, 0) >= 0):
+		err = fmt.Errorf("%s is not a text", name)
+	}
+	return string(b), err
+}
+
+// instructionsFile tells the name of a file from a text.
+func instructionsFile(s string) bool {
+	ext := filepath.Ext(s)
+	return (ext == ".md" || ext == ".txt") && !strings.ContainsAny(s, " \t\r\n/")
 }
 
 // readConfig reads a file of a profile. What leads out of the profile, is not

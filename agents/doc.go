@@ -6,7 +6,7 @@
 // which of the host's paths and variables. Nothing of an agent is shared with
 // another profile.
 //
-// Sub-packages: worker is the protocol between an agent and its board,
-// supervise the process that runs one attempt, start puts that process into
+// Sub-packages: worker is the protocol between an agent and its board, runtime
+// how each kind of agent is launched and what its output means, supervise the process that runs one attempt, start puts that process into
 // the world, builtin the agents that need no model and no network.
 package agents

@@ -19,6 +19,13 @@ const DefaultPath = "/usr/local/bin:/usr/bin:/bin"
 // builtins are the names of the agents inside the binary.
 var builtins = []string{"orchestrator", "researcher", "writer"}
 
+// modelTools are the tools that the model agent has besides its board's, and
+// codexTools those that Codex can be given.
+var (
+	modelTools = []string{"read", "write", "list", "shell"}
+	codexTools = []string{"apply_patch", "shell", "view_image"}
+)
+
 // problems collects what is wrong with a configuration.
 type problems []error
 
@@ -28,25 +35,36 @@ func (p *problems) add(format string, v ...any) { *p = append(*p, fmt.Errorf(for
 // joined. It looks at the words alone, not at the host.
 func (a *Agent) Validate() error {
 	var p problems
-	if !slices.Contains([]string{"", "worker", "orchestrator", "reviewer"}, a.Role) {
-		p.add("role %q is unknown (worker, orchestrator, reviewer)", a.Role)
+	if a.Role != "" && !slices.Contains(roles, a.Role) {
+		p.add("role %q is unknown (%s)", a.Role, strings.Join(roles, ", "))
 	}
 	a.Runtime.validate(&p)
+	if slices.Contains(Kinds, a.Runtime.Kind) {
+		for _, name := range a.unhonoured() {
+			p.add("runtime %s cannot honour %s", a.Runtime.Kind, name)
+		}
+		a.calls(&p)
+	}
+	if len(a.Instructions) > maxInstructions || strings.ContainsRune(a.Instructions, 0) {
+		p.add("instructions: not a text of at most %d bytes", maxInstructions)
+	}
+	if a.Endpoint != nil {
+		a.Endpoint.validate(&p)
+	}
 	a.Terminal.validate(&p)
 	return errors.Join(p...)
 }
 
 func (r *Runtime) validate(p *problems) {
+	for _, arg := range r.Command {
+		if strings.ContainsRune(arg, 0) {
+			p.add("runtime.command: %q holds a NUL byte", arg)
+		}
+	}
 	switch r.Kind {
 	case "builtin":
 		if !slices.Contains(builtins, r.Name) {
 			p.add("runtime.name %q is no builtin agent (%s)", r.Name, strings.Join(builtins, ", "))
-		}
-		if len(r.Command) > 0 {
-			p.add("runtime builtin cannot honour runtime.command")
-		}
-		if r.Model != "" {
-			p.add("runtime builtin cannot honour runtime.model: it calls no model")
 		}
 		if r.Sources != "" {
 			hostPath(p, "runtime.sources", r.Sources)
@@ -55,18 +73,74 @@ func (r *Runtime) validate(p *problems) {
 		if len(r.Command) == 0 || r.Command[0] == "" {
 			p.add("runtime command wants runtime.command, the program and its arguments")
 		}
-		for _, arg := range r.Command {
-			if strings.ContainsRune(arg, 0) {
-				p.add("runtime.command: %q holds a NUL byte", arg)
+	case "claude", "codex", "opencode", "hermes":
+		if len(r.Command) > 1 || len(r.Command) == 1 && r.Command[0] == "" {
+			p.add("runtime.command of runtime %s is the path of its program alone", r.Kind)
+		}
+		for _, t := range r.Tools {
+			if r.Kind == "codex" && !slices.Contains(codexTools, t) {
+				p.add("runtime.tools: runtime codex has no tool %q (%s)", t, strings.Join(codexTools, ", "))
 			}
 		}
-		if r.Name != "" || r.Sources != "" {
-			p.add("runtime command cannot honour runtime.name or runtime.sources")
+		if r.Kind == "hermes" && (len(r.Command) == 0 || r.Version == "") {
+			p.add("runtime hermes wants runtime.command, because its program has the name of this one, and runtime.version, because none was tested")
+		}
+	case "model":
+		for _, t := range r.Tools {
+			if !slices.Contains(modelTools, t) {
+				p.add("runtime.tools: runtime model has no tool %q (%s)", t, strings.Join(modelTools, ", "))
+			}
 		}
 	case "":
-		p.add("runtime.kind is missing (builtin, command)")
+		p.add("runtime.kind is missing (%s)", strings.Join(Kinds, ", "))
 	default:
-		p.add("runtime.kind %q is unknown (builtin, command)", r.Kind)
+		p.add("runtime.kind %q is unknown (%s)", r.Kind, strings.Join(Kinds, ", "))
+	}
+	if !slices.Contains([]string{"", "keep", "fresh"}, r.Conversation) {
+		p.add("runtime.conversation %q is unknown (keep, fresh)", r.Conversation)
+	}
+	if r.MaxTurns < 0 {
+		p.add("runtime.max_turns is negative")
+	}
+	for key, word := range map[string]string{"model": r.Model, "small_model": r.SmallModel, "version": r.Version} {
+		if word != "" && !wordRule.MatchString(word) {
+			p.add("runtime.%s: %q is not a name", key, word)
+		}
+	}
+	for _, tool := range r.Tools {
+		if !toolRule.MatchString(tool) {
+			p.add("runtime.tools: %q is not the name of a tool", tool)
+		}
+	}
+}
+
+// wordRule is for what becomes an argument of a program: it is no flag, and
+// nothing a program might read as more than one word.
+var wordRule = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@+~-]{0,199}$`)
+
+// toolRule also admits patterns such as Bash(git log:*).
+var toolRule = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,63}(\([^(),\x00-\x1f]{1,200}\))?$`)
+
+// speaks lists the APIs that a runtime can call its model by.
+var speaks = map[string][]string{
+	"claude": {Anthropic}, "codex": {OpenAIResponses},
+	"opencode": {Anthropic, OpenAIResponses, OpenAIChat}, "model": {Anthropic, OpenAIResponses, OpenAIChat},
+	"hermes": {OpenAIChat},
+}
+
+// calls checks how the runtime reaches its model.
+func (a *Agent) calls(p *problems) {
+	apis := speaks[a.Runtime.Kind]
+	switch {
+	case apis == nil:
+		return
+	case a.Endpoint == nil:
+		p.add("runtime %s wants model_endpoint: its model is reached through it alone", a.Runtime.Kind)
+	case a.Endpoint.Kind != "" && !slices.Contains(apis, a.Endpoint.Kind):
+		p.add("runtime %s cannot honour model_endpoint.kind %s (%s)", a.Runtime.Kind, a.Endpoint.Kind, strings.Join(apis, ", "))
+	}
+	if a.Runtime.Model == "" && a.Runtime.Kind != "claude" {
+		p.add("runtime %s wants runtime.model", a.Runtime.Kind)
 	}
 }
 

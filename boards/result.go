@@ -96,4 +96,13 @@ type Assignment struct {
 	Model     string           `json:"model,omitzero"`
 	Policy    events.Policy    `json:"policy"`
 	MaxRunMS  int64            `json:"max_runtime_ms,omitzero"` // 0 = none
+	Purses    []Purse          `json:"purses,omitzero"`         // shared budgets that bound it, filled in by whoever starts it
+}
+
+// Purse is what a run may spend of a budget that it shares with others: what
+// was left when it was claimed. Zero is no bound.
+type Purse struct {
+	What   string `json:"what"` // for people
+	Micros int64  `json:"micros,omitzero"`
+	Tokens int64  `json:"tokens,omitzero"`
 }

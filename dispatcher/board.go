@@ -40,12 +40,16 @@ type Starter interface {
 	// closes its own copy. An error means that nothing is left running. ctx
 	// bounds the call, not the run.
 	Start(ctx context.Context, a boards.Assignment, token string, slot *os.File) (Supervisor, error)
-	// Look says what is left of a run. Processes that outlived their
-	// supervisor may be ended by it.
+	// Fits says what keeps an agent from working in a workspace, before a run is
+	// claimed for it: an agent problem and its words, empty if nothing is known
+	// to. It may take a moment and remembers its answers.
+	Fits(ctx context.Context, agent string, w events.Workspace) (problem, detail string)
+	// Look says what is left of a run. It is quick.
 	Look(ctx context.Context, r Ref) (Life, error)
-	// Stop ends the processes of a run: asks, waits for grace, kills. It returns
-	// nil when they are gone and an error when they will not die. A supervisor
-	// that lives reports the end itself. At most one call per run at a time.
+	// Stop ends the processes of a run: asks its supervisor, waits for grace,
+	// kills; without a supervisor there is nobody to ask. It returns nil when
+	// they are gone and an error when they will not die. A supervisor that lives
+	// reports the end itself. At most one call per run at a time.
 	Stop(ctx context.Context, r Ref, grace time.Duration) error
 }
 
@@ -60,10 +64,12 @@ type Ref struct {
 // Life is what is left of a run.
 type Life uint8
 
-// Gone: no process is left, not even the supervisor. Living: one is.
+// Gone: no process is left, not even the supervisor. Living: one is. Left: some
+// have outlived their supervisor.
 const (
 	Gone Life = iota + 1
 	Living
+	Left
 )
 
 // Supervisor is one that was just made.

@@ -1,6 +1,8 @@
 package dispatcher
 
 import (
+	"cmp"
+
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/projections"
 )
@@ -201,10 +203,6 @@ func (p *pass) agent(lane projections.Lane) hold {
 	return hold{}
 }
 
-// overrun is the part of the run budget, in tenths, that a run must have spent
-// for its end over a budget to be put down to that one.
-const overrun = 9
-
 // task holds the one task.
 func (p *pass) task(t *projections.Task) hold {
 	if t.Run != nil {
@@ -213,16 +211,14 @@ func (p *pass) task(t *projections.Task) hold {
 	if h := p.parents(t); len(h.Tasks) > 0 { // linked while it ran, and then sent to review
 		return h
 	}
-	b := &p.policy.Budget
-	switch {
-	case b.Task > 0 && t.CostMicros >= b.Task,
-		b.Run > 0 && t.OverBudget > 0 && t.OverBudget >= b.Run/10*overrun:
+	if _, empty := spentOut(append(p.taskPurses(t), p.runPurses(t)...)); empty {
 		return hold{Reason: Budget, Tasks: []events.TaskID{t.ID}}
-	case t.RetryAt > p.now:
+	}
+	if t.RetryAt > p.now {
 		return hold{Reason: RetryWait, Until: t.RetryAt}
 	}
 	if r, refused := p.f.Refused[t.ID]; refused && r.Until > p.now {
-		return hold{Reason: ClaimRefused, Since: r.Since, Until: r.Until}
+		return hold{Reason: cmp.Or(r.Problem, ClaimRefused), Since: r.Since, Until: r.Until}
 	}
 	folder := t.Folder()
 	if folder == "" {
@@ -239,8 +235,8 @@ func (p *pass) task(t *projections.Task) hold {
 
 // boardRoom holds every task because there is no room or money for any.
 func (p *pass) boardRoom() hold {
-	if b := p.policy.Budget.BoardDay; b > 0 && p.v.CostToday(p.now) >= b {
-		return hold{Reason: Budget, Until: projections.Tomorrow(p.now)}
+	if b, empty := spentOut(p.boardPurses()); empty {
+		return hold{Reason: Budget, Until: b.until}
 	}
 	if c := p.policy.BoardCap; c > 0 && p.v.OpenCount()+p.started >= c {
 		return hold{Reason: BoardCap, Tasks: runningTasks(p.v.OpenRuns())}
@@ -263,8 +259,8 @@ func (p *pass) freeSlots() int32 {
 // laneRoom holds all tasks of a lane because its agent or tenant has its share.
 func (p *pass) laneRoom(lane projections.Lane) hold {
 	name := who(lane, &p.policy)
-	if b := p.policy.Budget.AgentDay; b > 0 && p.v.AgentCostToday(name, p.now) >= b {
-		return hold{Reason: Budget, Until: projections.Tomorrow(p.now)}
+	if b, empty := spentOut(p.lanePurses(lane)); empty {
+		return hold{Reason: Budget, Until: b.until}
 	}
 	if c := capOf(name, p.policy.AgentCaps, p.policy.AgentCap); c > 0 && p.v.OpenOf(name)+p.agents[name] >= c {
 		return hold{Reason: AgentCap, Tasks: p.runsOf(func(r *projections.Run) bool { return r.Agent == name })}

@@ -25,7 +25,7 @@ func randomFacts(rnd *rand.Rand, now events.Time) Facts {
 		}
 	}
 	for range 5 {
-		f.Refused[events.TaskID(rnd.IntN(100))] = Refusal{now, now + 1, "no"}
+		f.Refused[events.TaskID(rnd.IntN(100))] = Refusal{Since: now, Until: now + 1, Detail: "no"}
 		f.Stuck[events.RunID{Task: events.TaskID(rnd.IntN(100)), N: 1}] = now - 5
 	}
 	return f

@@ -36,9 +36,11 @@ type Agent struct {
 	Model   string
 }
 
-// Refusal is a claim that the rules refused although nothing seemed to hold it.
+// Refusal is a start that was refused although nothing seemed to hold it: by the
+// rules, or because the agent cannot work in the task's workspace.
 type Refusal struct {
 	Since, Until events.Time
+	Problem      string // of the agent in that workspace; empty = the rules refused
 	Detail       string
 }
 
@@ -52,6 +54,8 @@ type Start struct {
 	Runtime string
 	Model   string
 	Facts   events.Facts
+
+	Workspace events.Workspace // of the task
 }
 
 // Reasons of holds. They are stable: scripts test for them. A blocked task has

@@ -149,7 +149,8 @@ type starter struct {
 	board  *memBoard
 	script func(*process)
 	renew  func(events.RunID)
-	refuse error // of Start
+	refuse error  // of Start
+	unfit  string // what keeps agents from working in repositories
 
 	mu     sync.Mutex // guards all below
 	undead bool       // Stop does not help
@@ -216,6 +217,13 @@ func (p *process) Process() events.RunStarted {
 func (p *process) Release() error        { close(p.released); return nil }
 func (p *process) Abort()                { close(p.abort) }
 func (p *process) Done() <-chan struct{} { return p.done }
+
+func (s *starter) Fits(_ context.Context, _ string, w events.Workspace) (problem, detail string) {
+	if s.unfit == "" || w.Kind != events.Repo {
+		return "", ""
+	}
+	return RuntimeMissing, s.unfit
+}
 
 func (s *starter) Look(_ context.Context, r Ref) (Life, error) {
 	s.mu.Lock()

@@ -42,7 +42,8 @@ func (p *pass) start(t *projections.Task, name string) Start {
 	s := Start{
 		Task: t.ID, Phase: t.Status, Agent: name, Role: a.Role,
 		Backend: a.Backend, Runtime: a.Runtime, Model: cmp.Or(t.Model, a.Model),
-		Facts: events.Facts{HostSlots: int32(p.f.Free) - p.started, Order: p.started},
+		Facts:     events.Facts{HostSlots: int32(p.f.Free) - p.started, Order: p.started},
+		Workspace: t.Workspace,
 	}
 	p.count(t, name)
 	return s

@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -288,6 +289,30 @@ func TestRefusedClaimDoesNotStarveOthers(t *testing.T) {
 		x.View(func(v *projections.View) { w = x.d.Explain(v, tasks[0], events.TimeOf(time.Now())) })
 		if w.Hold.Reason != ClaimRefused {
 			t.Errorf("got %+v, want %s", w, ClaimRefused)
+		}
+	})
+}
+
+// TestUnfitForItsWorkspace: nothing is claimed for a task whose workspace its
+// agent cannot work in, why says so, and others go on.
+func TestUnfitForItsWorkspace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		board := newBoard(t, events.DefaultPolicy(1))
+		repo := board.create(t, 1, func(n *boards.NewTask) { n.Workspace = events.Workspace{Kind: events.Repo, Path: "/srv/code"} })[0]
+		plain := board.create(t, 1, nil)[0]
+		x := begin(t, board, &starter{script: completes(time.Minute), unfit: "agent coder: git is missing"}, Options{})
+		defer x.halt()
+		time.Sleep(5*time.Minute + time.Second) // and not when it is looked at again
+		if board.status(plain) != events.Done || board.status(repo) != events.Ready {
+			t.Errorf("got %v and %v, want ready and done", board.status(repo), board.status(plain))
+		}
+		var w projections.Why
+		x.View(func(v *projections.View) { w = x.d.Explain(v, repo, events.TimeOf(time.Now())) })
+		if w.Hold.Reason != RuntimeMissing || !strings.Contains(w.Detail, "git is missing") || w.Next != "hermes agent show coder" {
+			t.Errorf("got %+v", w)
+		}
+		if claims, _ := history[events.RunClaimed](board); len(claims) != 1 {
+			t.Errorf("got %d claims, want 1", len(claims))
 		}
 	})
 }

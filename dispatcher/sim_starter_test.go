@@ -105,6 +105,11 @@ func (t *tree) abort() {
 	t.s.poke()
 }
 
+// Fits implements Starter.
+func (g *gateway) Fits(context.Context, string, events.Workspace) (problem, detail string) {
+	return "", ""
+}
+
 // Look implements Starter.
 func (g *gateway) Look(ctx context.Context, r Ref) (Life, error) {
 	s := g.s
@@ -124,10 +129,14 @@ func (g *gateway) Look(ctx context.Context, r Ref) (Life, error) {
 	if s.mutant.look != nil {
 		return s.mutant.look(ctx, s, s.trees[r.Run])
 	}
-	if t := s.trees[r.Run]; t != nil && !t.gone() {
-		return Living, nil
+	switch t := s.trees[r.Run]; {
+	case t == nil || t.gone():
+		return Gone, nil
+	case !t.super:
+		s.saw("processes without a supervisor")
+		return Left, nil
 	}
-	return Gone, nil
+	return Living, nil
 }
 
 // Stop implements Starter.
@@ -142,8 +151,12 @@ func (g *gateway) Stop(ctx context.Context, r Ref, grace time.Duration) error {
 	s.saw("stop of processes")
 	w := make(chan error, 1)
 	t.waiters = append(t.waiters, w)
-	t.after(0, "nudge", t.stopAgent)
-	t.after(grace+10*time.Second, "kill", func() {
+	patience := time.Duration(0) // there may be nobody to ask
+	if t.super {
+		t.after(0, "nudge", t.stopAgent)
+		patience = grace + 10*time.Second
+	}
+	t.after(patience, "kill", func() {
 		if !g.dead {
 			t.kill(0)
 		}

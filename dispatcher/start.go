@@ -107,6 +107,12 @@ func (d *Dispatcher) waitForSlots(now time.Time, p *plan, starving bool) {
 // start claims a task and starts its run; false if it did not come to that.
 // Once the claim is committed it is brought to an end even if ctx ends.
 func (d *Dispatcher) start(ctx context.Context, now time.Time, s Start) (bool, error) {
+	if s.Workspace.Kind == events.Repo {
+		if problem, detail := d.o.Starter.Fits(ctx, s.Agent, s.Workspace); problem != "" {
+			d.refuse(now, s.Task, Refusal{Problem: problem, Detail: detail})
+			return false, nil
+		}
+	}
 	slot, err := d.o.Slots.Take(s.Task.String() + " for " + s.Agent)
 	if slot == nil || err != nil {
 		return false, err
@@ -124,8 +130,7 @@ func (d *Dispatcher) start(ctx context.Context, now time.Time, s Start) (bool, e
 		return false, err
 	}
 	if refused != nil {
-		at := d.wall(now)
-		d.refused[s.Task] = Refusal{Since: at, Until: at.Add(refusalWait), Detail: refused.Detail}
+		d.refuse(now, s.Task, Refusal{Detail: refused.Detail})
 		return false, nil
 	}
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTime)
@@ -134,6 +139,7 @@ func (d *Dispatcher) start(ctx context.Context, now time.Time, s Start) (bool, e
 	if err != nil {
 		return true, d.failed(bounded, res.Run, events.OutcomeReleased, err)
 	}
+	d.o.Board.View(func(v *projections.View) { a.Purses = Purses(v, s.Task, s.Agent, d.wall(now)) })
 	sup, err := d.o.Starter.Start(bounded, a, token, slot)
 	if err != nil {
 		return true, d.failed(bounded, res.Run, events.OutcomeSpawnFailed, err)
@@ -143,6 +149,13 @@ func (d *Dispatcher) start(ctx context.Context, now time.Time, s Start) (bool, e
 	}
 	d.follow(ctx, a.Run, sup)
 	return true, nil
+}
+
+// refuse notes why a task was not started, and for how long it is left alone.
+func (d *Dispatcher) refuse(now time.Time, task events.TaskID, r Refusal) {
+	r.Since = d.wall(now)
+	r.Until = r.Since.Add(refusalWait)
+	d.refused[task] = r
 }
 
 // release records the identity of a supervisor and lets it go on. One that is

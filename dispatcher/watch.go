@@ -109,6 +109,9 @@ func (d *Dispatcher) watchRun(ctx context.Context, now time.Time, p *plan, j *jo
 	case j.Started == 0 && !j.Stopping: // a supervisor without a start exits by itself
 		p.by(now.Add(soon))
 		return nil
+	case life == Left: // nobody watches over them
+		d.stopProcesses(ctx, now, p, j, w)
+		return nil
 	case j.Stopping || j.Verdict != "" && (expired || silent(now, j, w)):
 		d.stopProcesses(ctx, now, p, j, w)
 		return nil

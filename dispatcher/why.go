@@ -70,6 +70,9 @@ func (p *pass) sayAgent(t *projections.Task, h hold) (string, string) {
 	name := who(projections.Lane{Agent: t.Who()}, &p.policy)
 	a := p.f.Agents[name]
 	check := cmp.Or(a.Fix, "hermes agent show "+name)
+	if r := p.f.Refused[t.ID]; a.Problem == "" && r.Problem != "" && h.Reason == r.Problem {
+		return r.Detail, check
+	}
 	switch h.Reason {
 	case NoAssignee:
 		return "nobody is named to do it", fmt.Sprintf("hermes kanban assign %s AGENT", t.ID)
@@ -105,27 +108,9 @@ func (p *pass) sayTask(t *projections.Task, h hold) (string, string) {
 	case FolderInUse:
 		return fmt.Sprintf("%s works in the same place (%s)", projections.And(h.Tasks), t.Workspace.Path), ""
 	case Budget:
-		return p.sayBudget(t, h)
+		return p.sayBudget(t)
 	}
 	return "", ""
-}
-
-// sayBudget says whose money is spent and how to raise the limit.
-func (p *pass) sayBudget(t *projections.Task, h hold) (string, string) {
-	b, money := &p.policy.Budget, func(n int64) string { return projections.Money(n, p.policy.Currency) }
-	raise := func(name string, limit int64) string {
-		return fmt.Sprintf("hermes board policy set budget.%s %d", name, (2*limit+999_999)/1_000_000)
-	}
-	name := who(projections.Lane{Agent: t.Who()}, &p.policy)
-	switch {
-	case h.Until != 0 && b.BoardDay > 0 && p.v.CostToday(p.now) >= b.BoardDay:
-		return fmt.Sprintf("the board has spent %s of %s today", money(p.v.CostToday(p.now)), money(b.BoardDay)), raise("board_day", b.BoardDay)
-	case h.Until != 0:
-		return fmt.Sprintf("%s has spent %s of %s today", name, money(p.v.AgentCostToday(name, p.now)), money(b.AgentDay)), raise("agent_day", b.AgentDay)
-	case b.Task > 0 && t.CostMicros >= b.Task:
-		return fmt.Sprintf("it has cost %s of %s a task", money(t.CostMicros), money(b.Task)), raise("task", b.Task)
-	}
-	return fmt.Sprintf("attempt %d was ended at %s of %s a run", t.Attempts, money(t.OverBudget), money(b.Run)), raise("run", b.Run)
 }
 
 func (p *pass) sayRoom(t *projections.Task, h hold) (string, string) {

@@ -159,7 +159,7 @@ type ArtifactRow struct {
 type Handoff struct {
 	Task      events.TaskID  `json:"task"`
 	Title     string         `json:"title"`
-	Verdict   events.Verdict `json:"verdict"`
+	Verdict   events.Verdict `json:"verdict,omitzero"` // zero = handed over for review
 	Agent     string         `json:"agent,omitzero"`
 	Time      events.Time    `json:"time"`
 	Summary   string         `json:"summary,omitzero"`

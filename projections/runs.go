@@ -180,7 +180,7 @@ func (v *View) claimed(t *Task, r *events.Record, p events.RunClaimed) {
 		t.Phase = p.Phase
 	}
 	t.Attempts = max(t.Attempts, r.Run.N)
-	t.StartAt, t.RetryAt, t.OverBudget = 0, 0, 0
+	t.StartAt, t.RetryAt, t.OverBudget, t.OverTokens = 0, 0, 0, 0
 	t.Run = &Run{
 		ID: r.Run, Agent: v.name(p.Agent), Role: p.Role, Tenant: t.Tenant, Phase: t.Phase,
 		Fence: r.Seq, Policy: p.Policy, Token: p.Token,

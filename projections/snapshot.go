@@ -13,7 +13,7 @@ import (
 // whenever the form or the meaning of what is folded does.
 const (
 	SnapshotName    = "view"
-	SnapshotVersion = 3
+	SnapshotVersion = 4
 )
 
 // writer appends to a snapshot. A string is written out the first time and

@@ -32,7 +32,7 @@ func (w *writer) row(t *Task) {
 		bit(t.StartAt != 0 || t.RetryAt != 0, hasTimes) |
 		bit(t.MaxRetries != 0 || t.MaxRuntimeMS != 0, hasLimits) |
 		bit(t.Verdict != 0 || t.Ended != 0 || t.HandoffAt != 0, hasResult) |
-		bit(t.Attempts != 0 || t.LastOutcome != 0 || t.CostMicros != 0 || t.Tokens != 0 || t.OverBudget != 0, hasAccount) |
+		bit(t.Attempts != 0 || t.LastOutcome != 0 || t.CostMicros != 0 || t.Tokens != 0 || t.OverBudget != 0 || t.OverTokens != 0, hasAccount) |
 		bit(t.Block != nil, hasBlock) | bit(t.Run != nil, hasRun)
 	w.small(has, uint8(t.Phase))
 	w.int(int64(t.Priority))
@@ -99,6 +99,7 @@ func (w *writer) parts(t *Task, has uint8) {
 		w.int(t.CostMicros)
 		w.int(t.Tokens)
 		w.int(t.OverBudget)
+		w.int(t.OverTokens)
 	}
 	if b := t.Block; b != nil {
 		w.small(uint8(b.Kind), uint8(b.Said))
@@ -129,7 +130,7 @@ func (r *reader) parts(t *Task, has uint8) {
 	}
 	if has&hasAccount != 0 {
 		t.Attempts, t.LastOutcome = r.Uint32(), events.Outcome(r.small())
-		t.CostMicros, t.Tokens, t.OverBudget = r.Int64(), r.Int64(), r.Int64()
+		t.CostMicros, t.Tokens, t.OverBudget, t.OverTokens = r.Int64(), r.Int64(), r.Int64(), r.Int64()
 	}
 	if has&hasBlock != 0 {
 		t.Block = &Block{

@@ -100,7 +100,7 @@ func (v *View) book(t *Task, run *Run, r *events.Record, p events.RunEnded) {
 	t.CostMicros += cost.Micros
 	t.Tokens += cost.Tokens
 	if p.Outcome == events.OutcomeOverBudget {
-		t.OverBudget = max(cost.Micros, 1)
+		t.OverBudget, t.OverTokens = max(cost.Micros, 1), max(cost.Tokens, 1)
 	}
 	s.all.add(cost)
 	for p := range s.in {

@@ -40,6 +40,7 @@ type Task struct {
 	CostMicros   int64  // of its ended runs
 	Tokens       int64
 	OverBudget   int64  // what the last run had cost when it was ended over a budget; 0 = it was not
+	OverTokens   int64  // the tokens it had used then
 	Block        *Block // while blocked
 	Run          *Run   // the run that has not ended
 }
@@ -218,5 +219,5 @@ func (v *View) unblocked(t *Task, r *events.Record, p events.TaskUnblocked) {
 	if p.Model != "" {
 		t.Model = v.name(p.Model)
 	}
-	t.RetryAt, t.OverBudget, t.PlanTries, t.PlanRetryAt = 0, 0, 0, 0
+	t.RetryAt, t.OverBudget, t.OverTokens, t.PlanTries, t.PlanRetryAt = 0, 0, 0, 0, 0
 }

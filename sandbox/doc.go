@@ -53,6 +53,16 @@
 // With that path [KillCgroup] ends what a dead supervisor left behind, also
 // what gave its environment away.
 //
+// # Network
+//
+// A spec has no network, all of the host's, or a proxy's: then the sandbox has
+// its own loopback interface alone, and what listens there is the spec's
+// Program, a hermes binary, which Start puts before the program that was asked
+// for. It carries connections to the unix socket [proxy.Socket] in SocketDir,
+// which the caller serves with a [proxy.Proxy] for as long as the session
+// lives. Clients find it by HTTP_PROXY and HTTPS_PROXY. That the program does
+// not exist is then told by exit code 127.
+//
 // # What comes back
 //
 // Files a sandboxed program wrote are untrusted: they are opened only with

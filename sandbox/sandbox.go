@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/hermesboard/hermes/sandbox/driver"
+	"github.com/hermesboard/hermes/sandbox/proxy"
 )
 
 // The types a backend and its users share. See package driver for their fields.
@@ -109,11 +110,28 @@ func (s *Sandbox) Start(ctx context.Context, spec *Spec) (*Session, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, fmt.Errorf("sandbox %s: start: %w", s.Name(), err)
 	}
+	if own.Network == ProxyNetwork {
+		if err := s.relay(&own); err != nil {
+			return nil, fmt.Errorf("sandbox %s: %w", s.Name(), err)
+		}
+	}
 	drv, err := s.drv.Start(ctx, &own)
 	if err != nil {
-		return nil, fmt.Errorf("sandbox %s: start %s: %w", s.Name(), own.Argv[0], err)
+		return nil, fmt.Errorf("sandbox %s: start %s: %w", s.Name(), spec.Argv[0], err)
 	}
 	return newSession(ctx, s.Name(), own.Mark, s.Cgroup(own.Mark), drv), nil
+}
+
+// relay puts the program of spec behind one that carries connections from the
+// sandbox's own loopback to the proxy's socket.
+func (s *Sandbox) relay(spec *Spec) error {
+	if spec.Program == "" || spec.SocketDir == "" {
+		return specError("network", "proxy wants a program and a socket folder")
+	}
+	inside := s.Layout(spec)
+	spec.Argv = proxy.Command(inside.Program, inside.SocketDir, spec.Argv)
+	spec.Env = proxy.Environ(spec.Env)
+	return nil
 }
 
 // Needs is the set of capabilities that a spec asks for.

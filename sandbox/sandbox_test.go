@@ -20,10 +20,12 @@ type fake struct {
 	got  *driver.Spec
 }
 
-func (f *fake) Name() string                        { return f.name }
-func (f *fake) Capabilities() driver.Capabilities   { return f.caps }
-func (f *fake) Cgroup(string) string                { return "" }
-func (f *fake) Layout(*driver.Spec) driver.Layout   { return driver.Layout{} }
+func (f *fake) Name() string                      { return f.name }
+func (f *fake) Capabilities() driver.Capabilities { return f.caps }
+func (f *fake) Cgroup(string) string              { return "" }
+func (f *fake) Layout(s *driver.Spec) driver.Layout {
+	return driver.Layout{Program: "/in" + s.Program, SocketDir: "/in" + s.SocketDir}
+}
 func (f *fake) Probe(context.Context) driver.Report { return driver.Report{Available: true} }
 func (f *fake) Start(_ context.Context, spec *driver.Spec) (driver.Session, error) {
 	f.got = spec
@@ -68,6 +70,42 @@ func TestStartFillsMarkAndKeepsSpec(t *testing.T) {
 	}
 	if spec.Mark != "" || len(marks[0]) < 20 || marks[0] == marks[1] || drv.got.Mark != marks[1] {
 		t.Errorf("got marks %q and spec's %q, want two random ones and an untouched spec", marks, spec.Mark)
+	}
+}
+
+func TestProxyNetwork(t *testing.T) {
+	drv := &fake{name: "x", caps: driver.NetworkProxy | driver.Socket}
+	spec := &sandbox.Spec{
+		Argv: []string{"curl", "--fail"}, Env: []string{"A=1", "https_proxy=http://evil.test", "NO_PROXY=*", "All_Proxy=x"},
+		Workspace: "/w", Program: "/hermes", SocketDir: "/s", Network: sandbox.ProxyNetwork,
+	}
+	s, err := sandbox.New(drv).Start(t.Context(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if got, want := drv.got.Argv, []string{"/in/hermes", "worker", "init", "--listen", "127.0.0.1:8787", "--to", "/in/s/proxy", "--", "curl", "--fail"}; !slices.Equal(got, want) {
+		t.Errorf("got argv %q, want %q", got, want)
+	}
+	slices.Sort(drv.got.Env)
+	if got, want := drv.got.Env, []string{
+		"A=1", "HTTPS_PROXY=http://127.0.0.1:8787", "HTTP_PROXY=http://127.0.0.1:8787", "NO_PROXY=localhost,127.0.0.1,::1",
+		"http_proxy=http://127.0.0.1:8787", "https_proxy=http://127.0.0.1:8787", "no_proxy=localhost,127.0.0.1,::1",
+	}; !slices.Equal(got, want) {
+		t.Errorf("got environment %q, want %q", got, want)
+	}
+	if len(spec.Argv) != 2 || len(spec.Env) != 4 {
+		t.Errorf("the caller's spec was changed: %+v", spec)
+	}
+	for _, change := range []func(*sandbox.Spec){
+		func(s *sandbox.Spec) { s.Program = "" },
+		func(s *sandbox.Spec) { s.SocketDir = "" },
+	} {
+		bad := *spec
+		change(&bad)
+		if _, err := sandbox.New(drv).Start(t.Context(), &bad); !errors.Is(err, sandbox.ErrSpec) {
+			t.Errorf("got %v, want %v", err, sandbox.ErrSpec)
+		}
 	}
 }
 

@@ -208,42 +208,13 @@ func sorted(m map[string]jsontext.Value) []string {
 
 // nearest is a hint: the name that was meant, or all there are.
 func nearest(name string, among []string) string {
-	best, least := "", 4
-	for _, n := range among {
-		if d := distance(name, n); d < least && d < len(n) {
-			best, least = n, d
-		}
-	}
-	switch {
-	case best != "":
+	if best := worker.Nearest(name, among); best != "" {
 		return fmt.Sprintf("did you mean %s?", best)
-	case len(among) == 0:
+	}
+	if len(among) == 0 {
 		return "it takes no arguments"
 	}
 	return "its arguments: " + strings.Join(among, ", ")
-}
-
-// distance is the Levenshtein distance, of words short enough to be meant.
-func distance(a, b string) int {
-	if len(a) > 64 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diag := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diag
-			if a[i] != b[j] {
-				cost = 1 + min(diag, row[j], row[j+1])
-			}
-			diag, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }
 
 func badCall(hint, format string, v ...any) *worker.Error {

@@ -12,12 +12,21 @@ type Config struct {
 	Board  string   `yaml:"board,omitempty" json:"board,omitzero"`   // meant where none is named
 	Tenant string   `yaml:"tenant,omitempty" json:"tenant,omitzero"` // of what it creates, unless said otherwise
 
-	Agent    AgentDefaults   `yaml:"agent,omitempty" json:"agent,omitzero"`
-	Terminal agents.Terminal `yaml:"terminal,omitempty" json:"terminal,omitzero"` // for agents whose own config leaves a key out
-	Gateway  Gateway         `yaml:"gateway,omitempty" json:"gateway,omitzero"`
-	Chat     Chat            `yaml:"chat,omitempty" json:"chat,omitzero"`
-	Telegram Telegram        `yaml:"telegram,omitempty" json:"telegram,omitzero"`
-	Webhooks []Webhook       `yaml:"webhooks,omitempty" json:"webhooks,omitzero"`
+	Agent    AgentDefaults `yaml:"agent,omitempty" json:"agent,omitzero"`
+	Terminal Terminal      `yaml:"terminal,omitempty" json:"terminal,omitzero"`
+	Gateway  Gateway       `yaml:"gateway,omitempty" json:"gateway,omitzero"`
+	Chat     Chat          `yaml:"chat,omitempty" json:"chat,omitzero"`
+	Telegram Telegram      `yaml:"telegram,omitempty" json:"telegram,omitzero"`
+	Webhooks []Webhook     `yaml:"webhooks,omitempty" json:"webhooks,omitzero"`
+}
+
+// Terminal holds for agents whose own configuration leaves a key out.
+type Terminal struct {
+	// Cwd is the profile's folder: tasks that it creates without naming a
+	// workspace are worked on there. Empty = in a new folder each.
+	Cwd string `yaml:"cwd,omitempty" json:"cwd,omitzero"`
+
+	agents.Terminal `yaml:",inline"`
 }
 
 // AgentDefaults hold for every agent of the profile.

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"syscall"
 
-	"github.com/goccy/go-yaml"
-
 	"github.com/hermesboard/hermes/boards"
 )
 
@@ -32,6 +30,7 @@ var ErrUnknown = errors.New("there is no such profile")
 // Profile is one that was loaded.
 type Profile struct {
 	Name   string
+	Home   string // the folder of all boards and profiles
 	Dir    string // its folder
 	Config Config
 }
@@ -70,7 +69,7 @@ func Load(home, name string) (*Profile, error) {
 	if !ValidName(name) {
 		return nil, fmt.Errorf("%w: %q (want lower-case letters, digits, - and _)", ErrUnknown, name)
 	}
-	p := &Profile{Name: name, Dir: Dir(home, name)}
+	p := &Profile{Name: name, Home: home, Dir: Dir(home, name)}
 	if info, err := os.Lstat(p.Dir); name != Default && (err != nil || !info.IsDir()) {
 		return nil, fmt.Errorf("%w: %s", ErrUnknown, name)
 	}
@@ -84,17 +83,20 @@ func Load(home, name string) (*Profile, error) {
 	return p, nil
 }
 
-// ParseConfig reads a config.yaml strictly: an unknown key is an error that
-// says where it stands.
+// ParseConfig reads a config.yaml strictly. An error says where it stands; one
+// about an unknown key also names the nearest that there is.
 func ParseConfig(b []byte, c *Config) error {
 	if len(b) == 0 {
 		return nil
 	}
-	err := yaml.UnmarshalWithOptions(b, c, yaml.Strict())
+	err := decode(b, c)
 	if errors.Is(err, io.EOF) { // nothing but comments
 		return nil
 	}
-	return err
+	if err != nil {
+		return plainError(err)
+	}
+	return c.Validate()
 }
 
 // readConfig reads a regular file; one that is not there is empty.
@@ -131,4 +133,46 @@ func (p *Profile) MayOpen(slug string) bool {
 // also be told which there are.
 func (p *Profile) MayOpenAll() bool {
 	return len(p.Config.Boards) == 0 && p.Name == Default || slices.Contains(p.Config.Boards, "*")
+}
+
+// Of is the name of the profile that a board is named by, whose gateway holds
+// it; the name otherwise given if none names it, or if several do and that is
+// one of them.
+func Of(home, board, otherwise string) string {
+	found := ""
+	names, _ := List(home)
+	for _, name := range names {
+		p, err := Load(home, name)
+		if err != nil || !slices.Contains(p.Config.Boards, board) {
+			continue
+		}
+		if name == otherwise {
+			return name
+		}
+		if found == "" {
+			found = name
+		}
+	}
+	if found == "" {
+		return otherwise
+	}
+	return found
+}
+
+// Holds tells which boards the gateway of a profile is to hold: those that the
+// profile names, and, if it may open every board, those that no other names.
+func (p *Profile) Holds(home string) func(board string) bool {
+	if !p.MayOpenAll() {
+		return p.MayOpen
+	}
+	taken := make(map[string]bool)
+	names, _ := List(home)
+	for _, name := range names {
+		if o, err := Load(home, name); err == nil && name != p.Name {
+			for _, b := range o.Config.Boards {
+				taken[b] = true
+			}
+		}
+	}
+	return func(board string) bool { return slices.Contains(p.Config.Boards, board) || !taken[board] }
 }

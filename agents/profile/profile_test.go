@@ -61,7 +61,7 @@ func TestLoadRefused(t *testing.T) {
 		}
 	}
 	put(t, filepath.Join(home, "profiles", "acme", ConfigFile), "board: acme\nbords: [x]\n")
-	if _, err := Load(home, "acme"); err == nil || !strings.Contains(err.Error(), "2:1") || !strings.Contains(err.Error(), "bords") {
+	if _, err := Load(home, "acme"); err == nil || !strings.Contains(err.Error(), "line 2, column 1") || !strings.Contains(err.Error(), "bords") {
 		t.Errorf("got %v, want line and column of the unknown key", err)
 	}
 	put(t, filepath.Join(home, "profiles", "acme", ConfigFile), "board: [\n")

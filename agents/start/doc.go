@@ -3,7 +3,7 @@
 //
 // A supervisor is a process in a session of its own. It is told over a
 // socketpair which run it serves and is handed the host slot it occupies; it
-// starts nothing before it gets one more byte, which is sent only after the
+// runs nothing of it before it gets one more byte, which is sent only after the
 // run's start is on record. One idle supervisor is kept ready, so that a start
 // costs a message and not a process.
 package start

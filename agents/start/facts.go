@@ -1,16 +1,21 @@
 package start
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/hermesboard/hermes/agents"
+	"github.com/hermesboard/hermes/agents/runtime"
+	"github.com/hermesboard/hermes/agents/supervise"
+	"github.com/hermesboard/hermes/agents/workspace"
+	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/driver"
 )
@@ -23,11 +28,17 @@ const probeAgain = 30 * time.Second
 // concurrent use.
 type Roster struct {
 	Profile   string
-	Default   string // backend of agents that name none
+	Load      func(name string) (*agents.Agent, error) // reads an agent; nil = as it stands in Profile
+	Default   string                                   // backend of agents that name none
 	Sandboxes *sandbox.Registry
 
 	mu     sync.Mutex
 	probes map[backend]probed // guarded by mu
+
+	versions printed // of programs
+
+	trying sync.Mutex
+	gits   map[place]tried // guarded by trying
 }
 
 // backend is one as an agent's settings want it.
@@ -36,15 +47,34 @@ type backend struct {
 	set  sandbox.Settings
 }
 
+// place is where an agent looks for its programs.
+type place struct {
+	backend
+	agent, search, mounts string
+}
+
+type tried struct {
+	err   error
+	until time.Time // zero = for ever
+}
+
 type probed struct {
 	report sandbox.Report
 	until  time.Time // zero = for ever
 }
 
+// load reads an agent's configuration.
+func load(as func(string) (*agents.Agent, error), profile, name string) (*agents.Agent, error) {
+	if as != nil {
+		return as(name)
+	}
+	return agents.Load(profile, name)
+}
+
 // Agent returns an agent that can be started, with its backend filled in, or a
 // *[agents.Problem].
 func (r *Roster) Agent(ctx context.Context, name string) (*agents.Agent, error) {
-	a, err := agents.Load(r.Profile, name)
+	a, err := load(r.Load, r.Profile, name)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +106,48 @@ func (r *Roster) Agent(ctx context.Context, name string) (*agents.Agent, error) 
 	if err := program(a, box); err != nil {
 		return nil, problem("runtime_missing", err)
 	}
+	if _, err := supervise.Credential(a); err != nil {
+		return nil, problem("agent_config", err)
+	}
+	if err := r.runs(ctx, a, box); err != nil {
+		return nil, problem("runtime_missing", err)
+	}
 	return a, nil
+}
+
+// Fits reports whether an agent can work in a workspace: for a clone it needs
+// git. The error is a *[agents.Problem]. The first time it tries that out in the
+// agent's sandbox; what does not work is tried again after a while.
+func (r *Roster) Fits(ctx context.Context, name string, w events.Workspace) error {
+	if w.Kind != events.Repo {
+		return nil
+	}
+	a, err := r.Agent(ctx, name)
+	if err != nil {
+		return err
+	}
+	box, err := r.Sandboxes.Open(a.Terminal.Backend, a.Terminal.Settings())
+	if err != nil {
+		return &agents.Problem{Code: "sandbox_gap", Agent: name, Detail: fmt.Sprintf("agent %s: %v", name, err)}
+	}
+	r.trying.Lock()
+	defer r.trying.Unlock()
+	where := place{backend{box.Name(), a.Terminal.Settings()}, name, searchPath(a), strings.Join(a.Terminal.Mounts, "\x00")}
+	if t, ok := r.gits[where]; ok && (t.until.IsZero() || time.Now().Before(t.until)) {
+		return t.err
+	}
+	t := tried{err: workspace.Check(ctx, a, where.search, box)}
+	if ctx.Err() != nil {
+		return t.err // says nothing about the sandbox
+	}
+	if t.err != nil {
+		t.until = time.Now().Add(probeAgain)
+	}
+	if r.gits == nil {
+		r.gits = make(map[place]tried)
+	}
+	r.gits[where] = t
+	return t.err
 }
 
 // needs is what an agent's sandbox must enforce. A sandbox that isolates
@@ -85,10 +156,12 @@ func needs(a *agents.Agent, box *sandbox.Sandbox) (driver.Capabilities, error) {
 	need, err := driver.ParseCapabilities(a.Terminal.Requires)
 	need |= driver.Socket | sandbox.Needs(&sandbox.Spec{Limits: a.Terminal.Limits(), Network: sandbox.FullNetwork})&^driver.NetworkFull
 	switch isolated := box.Capabilities().Has(driver.Files); {
-	case a.Terminal.Network == "none", a.Terminal.Network == "" && isolated:
-		need |= driver.NetworkNone
 	case a.Terminal.Network == "proxy":
 		need |= driver.NetworkProxy
+	case a.Terminal.Network == "full" && a.Endpoint != nil && isolated:
+		err = cmp.Or(err, errors.New("terminal.network full and model_endpoint are at odds: the endpoint is reached on a loopback that is the sandbox's own; set terminal.network to proxy and name the hosts in terminal.allow_hosts"))
+	case a.Terminal.Network == "none", a.Terminal.Network == "" && isolated:
+		need |= driver.NetworkNone
 	default:
 		need |= driver.NetworkFull
 	}
@@ -142,7 +215,7 @@ func program(a *agents.Agent, box *sandbox.Sandbox) error {
 	if strings.Contains(name, "{") || strings.Contains(name, "/") && !filepath.IsAbs(name) {
 		return nil
 	}
-	found, err := lookPath(name, searchPath(a))
+	found, err := runtime.LookPath(name, searchPath(a))
 	if err != nil {
 		return fmt.Errorf("runtime.command: %w", err)
 	}
@@ -171,27 +244,6 @@ func searchPath(a *agents.Agent) string {
 		}
 	}
 	return agents.DefaultPath
-}
-
-// lookPath finds a program as the agent's sandbox will.
-func lookPath(name, path string) (string, error) {
-	if filepath.IsAbs(name) {
-		return name, executable(name)
-	}
-	for _, dir := range filepath.SplitList(path) {
-		if file := filepath.Join(dir, name); filepath.IsAbs(file) && executable(file) == nil {
-			return file, nil
-		}
-	}
-	return "", fmt.Errorf("%q: %w (looked in %s)", name, exec.ErrNotFound, path)
-}
-
-func executable(file string) error {
-	info, err := os.Stat(file)
-	if err == nil && (!info.Mode().IsRegular() || info.Mode()&0o111 == 0) {
-		err = fmt.Errorf("%s is not a program", file)
-	}
-	return err
 }
 
 func visible(path string, mounts []string) bool {

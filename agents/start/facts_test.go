@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/hermesboard/hermes/agents"
+	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/driver"
 )
@@ -22,6 +24,7 @@ type box struct {
 	can    driver.Capabilities
 	broken string
 	probes atomic.Int32
+	starts atomic.Int32
 }
 
 func (b *box) Name() string                      { return b.name }
@@ -33,6 +36,7 @@ func (b *box) Probe(context.Context) driver.Report {
 	return driver.Report{Available: b.broken == "", Reason: b.broken}
 }
 func (b *box) Start(context.Context, *driver.Spec) (driver.Session, error) {
+	b.starts.Add(1)
 	return nil, errors.New("not here")
 }
 
@@ -113,6 +117,58 @@ func TestRoster(t *testing.T) {
 		if n := b.probes.Load(); n != 1 {
 			t.Errorf("%s was probed %d times, want once", b.name, n)
 		}
+	}
+}
+
+// TestFits: for a clone an agent needs git where it works. That is tried once,
+// and only for those who are to work in one.
+func TestFits(t *testing.T) {
+	if _, err := exec.LookPath("git"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip("git is not installed")
+	}
+	profile, bin := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "git"), []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	open := &box{name: "open", can: driver.NetworkFull | driver.Socket}
+	shut := &box{name: "shut", can: driver.Files | driver.NetworkNone | driver.Socket}
+	boxes, err := sandbox.NewRegistry(sandbox.New(open), sandbox.New(shut))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Roster{Profile: profile, Sandboxes: boxes}
+	for name, terminal := range map[string]agents.Terminal{
+		"has":    {Backend: "open", Set: map[string]string{"PATH": bin}},
+		"lacks":  {Backend: "open", Set: map[string]string{"PATH": profile}},
+		"inside": {Backend: "shut"},
+	} {
+		if err := agents.Save(profile, &agents.Agent{Name: name, Runtime: agents.Runtime{Kind: "builtin", Name: "writer"}, Terminal: terminal}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	repo := events.Workspace{Kind: events.Repo, Path: "/srv/code"}
+	for range 2 {
+		if err := r.Fits(t.Context(), "has", repo); err != nil {
+			t.Errorf("got %v, want that it fits", err)
+		}
+		for _, name := range []string{"lacks", "inside"} {
+			var p *agents.Problem
+			if err := r.Fits(t.Context(), name, repo); !errors.As(err, &p) || p.Code != "runtime_missing" || !strings.Contains(p.Detail, "git") {
+				t.Errorf("%s: got %v, want that git is missing", name, err)
+			}
+			if err := r.Fits(t.Context(), name, events.Workspace{Kind: events.Scratch}); err != nil {
+				t.Errorf("%s: got %v without a repository", name, err)
+			}
+		}
+	}
+	if n := shut.starts.Load(); n != 1 {
+		t.Errorf("it was tried %d times, want once", n)
+	}
+	if err := r.Fits(t.Context(), "nobody", repo); err == nil {
+		t.Error("an agent that does not exist fits")
 	}
 }
 

@@ -20,6 +20,10 @@ var reportTime = 10 * time.Second
 // Alive reports whether anything of a run lives: its supervisor, or a process
 // that carries its mark. started may be zero: the run was claimed but its
 // start never recorded.
+//
+// A process that a supervisor was about to start when it was killed carries no
+// mark yet, but is of no account: it was made to be killed with its parent, and
+// never comes to execute its program.
 func Alive(board events.BoardID, run events.RunID, started events.RunStarted) (bool, error) {
 	if Same(started) {
 		return true, nil
@@ -120,15 +124,18 @@ func Kill(board events.BoardID, run events.RunID, started events.RunStarted) err
 	return err
 }
 
-// Stop ends a run's processes. The supervisor is asked first: it stops its
-// agent and reports the end. What is left after the grace and some time to
-// report is killed. It returns an error if something survives that too.
+// Stop ends a run's processes. A supervisor that lives is asked first: it stops
+// its agent and reports the end. What is left after the grace and some time to
+// report, or without a supervisor, is killed. It returns an error if something
+// survives that too.
 func Stop(ctx context.Context, board events.BoardID, run events.RunID, started events.RunStarted, grace time.Duration) error {
-	Nudge(started)
-	if gone, err := awaitGone(ctx, board, run, started, grace+reportTime); gone || err != nil {
-		return err
+	if Same(started) {
+		Nudge(started)
+		if gone, err := awaitGone(ctx, board, run, started, grace+reportTime); gone || err != nil {
+			return err
+		}
+		tell(started, syscall.SIGKILL)
 	}
-	tell(started, syscall.SIGKILL)
 	for range 5 {
 		if err := Kill(board, run, started); err != nil {
 			return err

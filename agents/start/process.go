@@ -98,7 +98,7 @@ func (s *Starter) spawn() (*Process, error) {
 	}
 	cmd := exec.Command(s.Program, "runner")
 	cmd.Dir = "/"
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "LANG", "XDG_RUNTIME_DIR"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "LANG", "XDG_RUNTIME_DIR", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "CONTAINER_HOST"} {
 		if v := s.Getenv(name); v != "" {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}

@@ -17,16 +17,19 @@ import (
 // Starter starts supervisors for the runs of one board. It is safe for
 // concurrent use. Close ends the idle supervisor; running ones go on.
 type Starter struct {
-	Home     string // the folder of all boards and profiles
-	Profile  string // folder of the profile whose agents are started
-	BoardDir string // boards/<slug>
-	RunDir   string // where worker sockets may lie; 0700
-	Program  string // the hermes binary
+	Home     string                                   // the folder of all boards and profiles
+	Profile  string                                   // folder of the profile whose agents are started
+	Load     func(name string) (*agents.Agent, error) // reads an agent; nil = as it stands in Profile
+	BoardDir string                                   // boards/<slug>
+	RunDir   string                                   // where worker sockets may lie; 0700
+	Program  string                                   // the hermes binary
 	Getenv   func(string) string
 	Warn     func(error)
 
 	// Sandboxes tells in which control group a run will be; nil = in none.
 	Sandboxes *sandbox.Registry
+
+	growing sync.Mutex // held while the folder of the next run is made
 
 	mu        sync.Mutex
 	spare     *Process       // guarded by mu
@@ -43,7 +46,7 @@ func (s *Starter) Start(ctx context.Context, a boards.Assignment, token string, 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	agent, err := agents.Load(s.Profile, a.Agent)
+	agent, err := load(s.Load, s.Profile, a.Agent)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +99,8 @@ func (s *Starter) give(dir string, slot *os.File) (*Process, error) {
 	return p, nil
 }
 
-// Prepare makes sure that an idle supervisor is ready, now and after each start.
+// Prepare makes sure that an idle supervisor and a folder for its run are
+// ready, now and after each start.
 func (s *Starter) Prepare() {
 	s.mu.Lock()
 	s.keeps = true
@@ -104,6 +108,12 @@ func (s *Starter) Prepare() {
 	s.mu.Unlock()
 	if !wanted {
 		return
+	}
+	s.growing.Lock()
+	err := supervise.PrepareFolder(s.BoardDir)
+	s.growing.Unlock()
+	if err != nil {
+		s.Warn(fmt.Errorf("folder of the next run: %w", err))
 	}
 	p, err := s.spawn()
 	if err != nil {
@@ -122,7 +132,7 @@ func (s *Starter) Prepare() {
 
 // refillAfter is how long the next idle supervisor is put off: its own start
 // would compete with that of the agent for the processor.
-const refillAfter = 100 * time.Millisecond
+const refillAfter = 20 * time.Millisecond
 
 // refill prepares the next idle supervisor, out of the way of this start.
 func (s *Starter) refill() {

@@ -87,11 +87,14 @@ func play() error {
 
 		return say("aborted", "")
 	}
-	child := exec.Command(os.Args[0], "child")
 	spec, err := supervise.ReadSpec(dir)
 	if err != nil {
 		return err
 	}
+	if string(script) == "sandbox" {
+		return inSandbox(spec)
+	}
+	child := exec.Command(os.Args[0], "child")
 	child.Env = []string{"HERMES_MARK=" + spec.Mark}
 	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := child.Start(); err != nil {

@@ -28,14 +28,22 @@ func (r *run) report(ctx context.Context, e end) error {
 	a := r.spec.Assignment
 	c := boards.EndRun{
 		Run: a.Run, Outcome: e.outcome, RanMS: time.Since(r.started).Milliseconds(), Kept: r.kept,
-		Reason: agents.Plain(e.reason), Signal: int32(e.status.Signal), Usage: events.Usage{Source: "none"},
+		Reason: agents.Plain(e.reason), Signal: int32(e.status.Signal), RetryAfter: e.retry.Milliseconds(),
+		Usage: r.usage(), Egress: r.meter.Egress(),
 	}
+	r.remember()
 	if r.out != nil {
 		var err error
 		if c.Transcript, err = r.out.seal(); err != nil {
 			r.deps.Warn(err)
 		}
 		c.Evidence = r.out.evidence(r.spec.hide)
+	}
+	if r.raw != nil {
+		r.raw.close()
+	}
+	if c.Evidence == "" {
+		c.Evidence = c.Reason // the next attempt is shown what there is
 	}
 	if e.exited && e.status.Signal == 0 {
 		code := int32(e.status.Code)

@@ -6,8 +6,11 @@
 // acknowledged to the agent; the end is reported only when the sandbox's
 // process tree is proven gone, and is reported again until the board has it.
 //
-//	wait for one byte ──► prepare folders ──► sandbox ──► agent ends or is stopped
-//	      │ end of file                                        │
-//	      ▼                                                    ▼
-//	nothing ran                              tree proven gone ──► EndRun
+//	prepare ──► wait for one byte ──► inputs ──► sandbox ──► agent ends or is stopped
+//	                  │ end of file                                │
+//	                  ▼                                            ▼
+//	            nothing ran                      tree proven gone ──► EndRun
+//
+// What it learns from a [Meter] on the way (tokens, money, traffic, a typed
+// failure) goes on record with the end; a run that has spent its budget is stopped.
 package supervise

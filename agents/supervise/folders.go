@@ -22,8 +22,7 @@ type folders struct {
 }
 
 // folders makes the folders of a run. A run that continues another takes over
-// its workspace; the agent's state folder is one per task and agent. A run
-// that starts clean after another finds what that one left among its inputs.
+// its workspace; the agent's state folder is one per task and agent.
 func (r *run) folders(ctx context.Context) (folders, error) {
 	dir, a := r.spec.Dir(), r.spec.Assignment
 	f := folders{
@@ -40,14 +39,9 @@ func (r *run) folders(ctx context.Context) (folders, error) {
 	if a.Workspace.Kind == events.Dir {
 		f.workspace = a.Workspace.Path
 	}
-	runs := filepath.Dir(dir)
 	if a.Continues != (events.RunID{}) {
-		if err := workspace.TakeOver(runs, a.Continues, a.Run); err != nil {
+		if err := workspace.TakeOver(filepath.Dir(dir), a.Continues, a.Run); err != nil {
 			return f, fmt.Errorf("take over from %s: %w", a.Continues, err)
-		}
-	} else if a.Run.N > 1 {
-		if _, err := workspace.Earlier(ctx, runs, events.RunID{Task: a.Run.Task, N: a.Run.N - 1}, a.Run); err != nil {
-			r.deps.Warn(fmt.Errorf("what attempt %d left: %w", a.Run.N-1, err))
 		}
 	}
 	if a.Workspace.Kind == events.Repo {
@@ -61,6 +55,28 @@ func (r *run) folders(ctx context.Context) (folders, error) {
 		}
 	}
 	return f, nil
+}
+
+// earlier puts what the attempt before left among the inputs of a run that
+// starts clean. Only one of its own phase counts: a reviewer leaves alone what
+// the work was done in, for the work may go on there.
+func (r *run) earlier(ctx context.Context, runs []projections.RunRow) {
+	a := r.spec.Assignment
+	if a.Continues != (events.RunID{}) {
+		return
+	}
+	var last events.RunID
+	for _, row := range runs {
+		if row.Phase == a.Phase && row.Run.N < a.Run.N {
+			last = row.Run
+		}
+	}
+	if last == (events.RunID{}) {
+		return
+	}
+	if _, err := workspace.Earlier(ctx, filepath.Dir(r.spec.Dir()), last, a.Run); err != nil {
+		r.deps.Warn(fmt.Errorf("what attempt %d left: %w", last.N, err))
+	}
 }
 
 // outside refuses a folder of the host that would show an agent the boards and
@@ -93,11 +109,17 @@ func within(path, dir string) bool {
 	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
 }
 
-// inputs hands over what the task's parents made and what is attached to it.
+// inputs hands over what the task's parents made, what is attached to it, and
+// to a reviewer the work.
 func (r *run) inputs(ctx context.Context, f folders, d projections.Detail) error {
 	for _, h := range d.Inputs {
 		if err := r.handOver(ctx, filepath.Join(f.inputs, h.Task.String()), h.Artifacts); err != nil {
 			return fmt.Errorf("inputs from %s: %w", h.Task, err)
+		}
+	}
+	if h := d.Handoff; h != nil && r.spec.Assignment.Phase == events.Review {
+		if err := r.handOver(ctx, filepath.Join(f.inputs, d.ID.String()), h.Artifacts); err != nil {
+			return fmt.Errorf("the work to review: %w", err)
 		}
 	}
 	if err := r.handOver(ctx, filepath.Join(f.inputs, agents.AttachedDir), agents.Attachments(d)); err != nil {

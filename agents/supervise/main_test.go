@@ -75,6 +75,15 @@ func play(script string, args []string) int {
 		}
 		call("heartbeat", worker.Heartbeat{Note: "up"})
 		select {}
+	case "spend": // passes on what it is told
+		for {
+			a, err := c.Call(ctx, "heartbeat", worker.Heartbeat{Note: "up"})
+			must(err)
+			for _, n := range a.Notices {
+				call("heartbeat", worker.Heartbeat{Note: n.What + " " + n.Text})
+			}
+			<-time.After(200 * time.Millisecond)
+		}
 	case "wait":
 		call("show", worker.Show{})
 		select {}
@@ -251,7 +260,7 @@ func (tr *trial) awaitHeartbeat(t *testing.T) {
 
 func (tr *trial) log(t *testing.T) string {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(tr.spec.Dir(), logFile))
+	b, err := os.ReadFile(filepath.Join(tr.spec.Dir(), LogFile))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,21 +6,24 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/hermesboard/hermes/agents"
+	"github.com/hermesboard/hermes/agents/endpoint"
+	"github.com/hermesboard/hermes/agents/runtime"
 	"github.com/hermesboard/hermes/agents/worker"
 	"github.com/hermesboard/hermes/agents/workspace"
 	"github.com/hermesboard/hermes/boards/api"
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/projections"
 	"github.com/hermesboard/hermes/sandbox"
+	"github.com/hermesboard/hermes/sandbox/driver"
 )
 
 // Deps is what a supervisor needs of the world.
@@ -31,6 +34,8 @@ type Deps struct {
 	Open      func(events.Digest) (io.ReadCloser, error) // a stored file
 	Go        io.Reader                                  // one byte: the run is committed as started
 	Nudge     <-chan struct{}                            // look at the board now: something may be wanted of this run
+	Meter     Meter                                      // of this attempt; nil = nothing is measured
+	Seen      func(Asked)                                // told of each request to the model, from several goroutines; nil = nobody looks
 	Warn      func(error)                                // trouble that does not end the run; may be nil
 }
 
@@ -43,10 +48,22 @@ type run struct {
 	deps    Deps
 	out     *transcript // nil if it could not be opened
 	started time.Time
+	box     *sandbox.Sandbox
+	folder  folders
 	server  *worker.Server // nil until it serves
+	hangUp  func()         // ends serving; nil until it serves
 	verdict keeper
+	meter   Meter
+	gate    *gate             // nil = nothing goes out under supervision
+	budgets []endpoint.Budget // what the run may spend, fixed before it begins
+	detail  projections.Detail
 	kept    bool        // the folders can be continued
 	passed  atomic.Bool // the board took a verdict that ends the task well
+
+	adapter runtime.Adapter // nil until it is launched
+	plan    *runtime.Plan
+	stream  *runtime.Stream // nil unless its runtime's program writes JSON
+	raw     *transcript     // what the program wrote as it came, with stream
 
 	checkout *workspace.Checkout // nil unless the workspace is a repository
 	bundle   bundler
@@ -58,6 +75,8 @@ type end struct {
 	status  sandbox.ExitStatus
 	exited  bool // status is that of the agent
 	reason  string
+	retry   time.Duration // after which it may be tried again; 0 = as the policy says
+	decided bool          // by the supervisor or the board: it stopped the agent
 }
 
 // Run supervises the attempt of spec and returns when its end has been
@@ -68,14 +87,32 @@ func Run(ctx context.Context, spec Spec, deps Deps) error {
 	if deps.Warn == nil {
 		deps.Warn = func(error) {}
 	}
+	r := &run{spec: spec, deps: deps, meter: deps.Meter}
+	if r.meter == nil {
+		r.meter = nothingMetered{}
+	}
+	r.verdict = keeper{dir: spec.Dir(), fence: spec.Assignment.Fence, door: deps.Door}
+	failed := r.prepare(ctx)
 	if !released(ctx, deps.Go) {
+		r.discard()
 		return nil // whoever claimed the run died before it was started: it will be released
 	}
-	r := &run{spec: spec, deps: deps, started: time.Now()}
-	r.verdict = keeper{dir: spec.Dir(), fence: spec.Assignment.Fence, door: deps.Door}
-	ended := r.attempt(ctx)
+	r.started = time.Now()
+	if failed == nil {
+		failed = r.makeReady(ctx)
+	}
+	var ended end
+	if failed != nil {
+		r.stopServing()
+		ended = *failed
+	} else {
+		ended = r.attempt(ctx)
+	}
 	if err := r.report(context.WithoutCancel(ctx), ended); err != nil {
 		return err
+	}
+	if err := os.RemoveAll(filepath.Join(spec.Dir(), configDir)); err != nil && !spec.Keep {
+		r.deps.Warn(err)
 	}
 	if r.passed.Load() && !spec.Keep {
 		r.clear()
@@ -104,74 +141,123 @@ func released(ctx context.Context, from io.Reader) bool {
 	return err == nil
 }
 
-// attempt runs the agent and returns when its process tree is proven gone.
-func (r *run) attempt(ctx context.Context) end {
-	failed := func(err error) end {
-		if ctx.Err() != nil {
-			return end{outcome: events.OutcomeReleased, reason: "the supervisor was told to end before the agent was started"}
-		}
-		return end{outcome: events.OutcomeSpawnFailed, reason: err.Error()}
-	}
+// prepare does what can be done before the run is on record as started, while
+// that is being recorded. It runs nothing, leaves other runs alone, and what it
+// makes harms nobody if the run never starts.
+func (r *run) prepare(ctx context.Context) *end {
 	var err error
-	if r.out, err = openTranscript(filepath.Join(r.spec.Dir(), logFile)); err != nil {
-		return failed(err)
+	if r.out, err = openTranscript(filepath.Join(r.spec.Dir(), LogFile)); err != nil {
+		return notStarted(ctx, err)
 	}
-	f, err := r.folders(ctx)
-	if err != nil {
-		return failed(err)
+	if r.box, err = r.deps.Sandboxes.Open(r.spec.Assignment.Backend, r.spec.Agent.Terminal.Settings()); err != nil {
+		return &end{outcome: events.OutcomeSandboxFailed, reason: err.Error()}
 	}
-	r.kept = true
+	if !r.spec.inherits() {
+		if r.folder, err = r.folders(ctx); err != nil {
+			return notStarted(ctx, err)
+		}
+		r.kept = true
+	}
+	if r.hangUp, err = r.serve(context.WithoutCancel(ctx)); err != nil {
+		return notStarted(ctx, err)
+	}
+	return nil
+}
+
+// discard undoes what prepare left open.
+func (r *run) discard() {
+	r.stopServing()
+	if r.out != nil {
+		r.out.close()
+	}
+}
+
+func (r *run) stopServing() {
+	if r.gate != nil {
+		r.gate.close()
+	}
+	if r.hangUp != nil {
+		r.hangUp()
+	}
+}
+
+// makeReady does the rest of what comes before the agent.
+func (r *run) makeReady(ctx context.Context) *end {
+	if r.spec.inherits() {
+		var err error
+		if r.folder, err = r.folders(ctx); err != nil {
+			return notStarted(ctx, err)
+		}
+		r.kept = true
+	}
 	d, err := r.show(ctx)
 	if err != nil {
-		return failed(err)
+		return notStarted(ctx, err)
 	}
-	if err := r.inputs(ctx, f, d); err != nil {
-		return failed(err)
+	r.earlier(ctx, d.Runs)
+	r.detail, r.budgets = d, r.budgetsOf(d)
+	if err := r.inputs(ctx, r.folder, d); err != nil {
+		return notStarted(ctx, err)
 	}
-	box, err := r.deps.Sandboxes.Open(r.spec.Assignment.Backend, r.spec.Agent.Terminal.Settings())
+	if needsGate(&r.spec.Agent) {
+		gate, err := r.openGate(ctx, r.box.Capabilities().Has(driver.Files))
+		if err != nil {
+			return notStarted(ctx, err)
+		}
+		r.gate = gate
+		if r.deps.Meter == nil {
+			r.meter = gate
+		}
+	}
+	return nil
+}
+
+// notStarted is the end of a run whose agent was never started.
+func notStarted(ctx context.Context, err error) *end {
+	if ctx.Err() != nil {
+		return &end{outcome: events.OutcomeReleased, reason: "the supervisor was told to end before the agent was started"}
+	}
+	return &end{outcome: events.OutcomeSpawnFailed, reason: err.Error()}
+}
+
+// attempt runs the agent and returns when its process tree is proven gone.
+func (r *run) attempt(ctx context.Context) end {
+	spec, err := r.launch(r.box, r.folder)
 	if err != nil {
-		return end{outcome: events.OutcomeSandboxFailed, reason: err.Error()}
+		r.stopServing()
+		return *notStarted(ctx, err)
 	}
-	spec, err := r.launch(box, f)
+	r.bundle = bundler{run: r, box: r.box, spec: spec, outputs: r.folder.outputs}
+	session, err := r.box.Start(context.WithoutCancel(ctx), spec)
 	if err != nil {
-		return failed(err)
-	}
-	r.bundle = bundler{run: r, box: box, spec: spec, outputs: f.outputs}
-	stopServing, err := r.serve(context.WithoutCancel(ctx))
-	if err != nil {
-		return failed(err)
-	}
-	session, err := box.Start(context.WithoutCancel(ctx), spec)
-	if err != nil {
-		stopServing()
+		r.stopServing()
 		return neverRan(err)
 	}
-	return r.life(ctx, session, stopServing)
+	return r.life(ctx, session)
 }
 
 // life watches a session to its end. The worker socket is closed after the
 // tree is gone, so that a verdict given in the last instant counts.
-func (r *run) life(ctx context.Context, s *sandbox.Session, stopServing func()) end {
+func (r *run) life(ctx context.Context, s *sandbox.Session) end {
 	attending, leave := context.WithCancel(context.WithoutCancel(ctx))
-	told, left := make(chan end, 1), make(chan struct{})
-	go func() {
-		defer close(left)
-		r.attend(attending, told)
-	}()
-	stopped := r.watch(ctx, s, told)
+	told, over := make(chan end, 1), make(chan end, 1)
+	var helpers sync.WaitGroup
+	helpers.Go(func() { r.attend(attending, told) })
+	helpers.Go(func() { r.spend(attending, over) })
+	stopped := r.watch(ctx, s, told, over)
 	r.bury(s)
 	leave()
-	<-left
-	stopServing()
+	helpers.Wait()
+	r.stopServing()
 	status, err := s.Wait()
 	switch {
 	case stopped != nil:
-		stopped.status, stopped.exited = status, err == nil
+		stopped.status, stopped.exited, stopped.decided = status, err == nil, true
 		return *stopped
 	case err != nil:
 		return neverRan(err)
 	}
-	return classify(status, r.server.Spoken())
+	return r.blame(classify(status, r.server.Spoken()))
 }
 
 // neverRan tells what is wrong with the agent's program from what is wrong
@@ -216,23 +302,12 @@ func (r *run) show(ctx context.Context) (d projections.Detail, err error) {
 // serve answers the worker socket until stop is called, which returns when no
 // call is under way any more and the socket's folder is removed.
 func (r *run) serve(ctx context.Context) (stop func(), err error) {
-	path := filepath.Join(r.spec.SocketDir, socketName)
-	if len(path) > maxSocketPath {
-		return nil, fmt.Errorf("the path of the worker socket has %d bytes, at most %d work: %s", len(path), maxSocketPath, path)
-	}
 	if err := os.MkdirAll(r.spec.SocketDir, 0o700); err != nil {
 		return nil, err
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	l, err := net.Listen("unix", path)
+	l, err := listenUnix(filepath.Join(r.spec.SocketDir, socketName))
 	if err != nil {
 		os.RemoveAll(r.spec.SocketDir)
-		return nil, err
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		l.Close()
 		return nil, err
 	}
 	a := r.spec.Assignment

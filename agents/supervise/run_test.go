@@ -6,8 +6,10 @@ import (
 	"bufio"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -451,7 +453,7 @@ func TestPassClears(t *testing.T) {
 				t.Errorf("%s: %s: %v, want it to stay: %v", script, part, err, stays)
 			}
 		}
-		if _, err := os.Stat(filepath.Join(tr.spec.Dir(), logFile)); err != nil {
+		if _, err := os.Stat(filepath.Join(tr.spec.Dir(), LogFile)); err != nil {
 			t.Errorf("%s: %v", script, err)
 		}
 	}
@@ -462,12 +464,35 @@ func TestCrashLeavesFiles(t *testing.T) {
 	first := prepare(t, "files")
 	first.run(t)
 	second := prepareIn(t, first.spec.Home, 3, "complete")
+	second.door.Detail.Runs = []projections.RunRow{
+		{Run: events.RunID{Task: 7, N: 1}, Phase: events.Review}, {Run: first.spec.Assignment.Run, Phase: events.Ready}, {Run: second.spec.Assignment.Run, Phase: events.Ready},
+	}
 	second.run(t)
 	if b, err := os.ReadFile(filepath.Join(second.spec.Dir(), "inputs", "attempt-2", "workspace", "mine")); err != nil || string(b) != "work" {
 		t.Errorf("got %q, %v, want the work of the attempt before", b, err)
 	}
 	if left, err := os.ReadDir(filepath.Join(second.spec.Dir(), "workspace")); err != nil || len(left) != 0 {
 		t.Errorf("got %v, %v, want an empty workspace", left, err)
+	}
+}
+
+// TestReviewerGetsTheWork: what was handed over is among its inputs; the
+// implementer's workspace stays where it is, for it to go on in.
+func TestReviewerGetsTheWork(t *testing.T) {
+	first := prepare(t, "files")
+	first.run(t)
+	second := prepareIn(t, first.spec.Home, 3, "complete")
+	second.spec.Assignment.Phase = events.Review
+	d := &second.door.Detail
+	d.Runs = []projections.RunRow{{Run: first.spec.Assignment.Run, Phase: events.Ready}, {Run: second.spec.Assignment.Run, Phase: events.Review}}
+	a := second.store.Add([]byte("table"))
+	d.Handoff = &projections.Handoff{Task: 7, Artifacts: []projections.ArtifactRow{{Name: "table.md", SHA256: a.SHA256, Size: a.Size}}}
+	second.run(t)
+	if b, err := os.ReadFile(filepath.Join(second.spec.Dir(), "inputs", "t7", "table.md")); err != nil || string(b) != "table" {
+		t.Errorf("got %q, %v, want the work", b, err)
+	}
+	if b, err := os.ReadFile(filepath.Join(first.spec.Dir(), "workspace", "mine")); err != nil || string(b) != "work" {
+		t.Errorf("the implementer's workspace: got %q, %v", b, err)
 	}
 }
 
@@ -603,15 +628,58 @@ func TestSpec(t *testing.T) {
 	}
 }
 
-// TestStartIsFast measures from the byte to the agent's first call.
+// TestPrepareFolder: the folder that waits becomes that of a first attempt in a
+// folder of its own, and of no other: they get theirs from elsewhere.
+func TestPrepareFolder(t *testing.T) {
+	tr := prepare(t, "complete") // its second attempt
+	for range 2 {
+		if err := PrepareFolder(tr.spec.BoardDir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waiting := filepath.Join(filepath.Dir(tr.spec.Dir()), next)
+	write := func(n uint32, kind events.WorkspaceKind) (parts int) {
+		t.Helper()
+		s := tr.spec
+		s.Assignment.Run.N, s.Assignment.Workspace.Kind = n, kind
+		if err := s.Write(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ReadSpec(s.Dir()); err != nil || !reflect.DeepEqual(got, s) {
+			t.Errorf("got %+v, %v", got, err)
+		}
+		entries, err := os.ReadDir(s.Dir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	for _, kind := range []events.WorkspaceKind{events.Dir, events.Repo} {
+		if n := write(1, kind); n != 1 {
+			t.Errorf("%v: got %d files, want the spec alone", kind, n)
+		}
+	}
+	if n := write(3, events.Scratch); n != 1 {
+		t.Errorf("a third attempt: got %d files, want the spec alone", n)
+	}
+	if n := write(1, events.Scratch); n != 6 { // what was there before was moved aside
+		t.Errorf("a first attempt: got %d files, want three folders, two logs and the spec", n)
+	}
+	if _, err := os.Lstat(waiting); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the folder that waited is still there: %v", err)
+	}
+}
+
+// TestStartIsFast measures from the byte to the agent's first call. It fails
+// only where something waits for a time to pass.
 func TestStartIsFast(t *testing.T) {
-	var best time.Duration = time.Hour
+	best := time.Hour
 	for range 5 {
 		tr := prepare(t, "look")
-		var started, shown time.Time
+		shows := make(chan time.Time, 10)
 		tr.door.Before = func(_ context.Context, what string) error {
-			if what == "show" && shown.IsZero() {
-				shown = time.Now()
+			if what == "show" {
+				shows <- time.Now()
 			}
 			return nil
 		}
@@ -619,15 +687,16 @@ func TestStartIsFast(t *testing.T) {
 		tr.deps.Go = r
 		ended := make(chan error, 1)
 		go func() { ended <- Run(t.Context(), tr.spec, tr.deps) }()
-		started = time.Now()
+		started := time.Now()
 		w.Write([]byte{1})
 		tr.end(t, ended)
-		best = min(best, shown.Sub(started))
+		<-shows // the supervisor's own
+		best = min(best, (<-shows).Sub(started))
 	}
-	if best > 50*time.Millisecond {
-		t.Errorf("got %v from the byte to the board, want a few ms", best)
+	if best > time.Second {
+		t.Errorf("got %v from the byte to the agent's first call, want some ms", best)
 	}
-	t.Logf("from the byte to the board: %v", best)
+	t.Logf("from the byte to the agent's first call: %v", best)
 }
 
 var _ worker.Store = (*agentstest.Store)(nil)

@@ -22,9 +22,6 @@ const (
 	tailBytes     = 16 << 10 // from which evidence is made
 )
 
-// logFile is a run's output, in its folder.
-const logFile = "log"
-
 // transcript keeps the end of a run's output: at most two files, the older
 // with the suffix .1. It is safe for concurrent use.
 type transcript struct {
@@ -79,6 +76,16 @@ func (t *transcript) rotate() {
 	}
 	t.file, t.err = os.OpenFile(t.path, os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o600)
 	t.size = 0
+}
+
+// close ends a transcript that nothing was written to.
+func (t *transcript) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.file != nil {
+		t.file.Close()
+		t.file = nil
+	}
 }
 
 // seal closes the files and returns the SHA-256 over both, older first.

@@ -11,7 +11,7 @@ import (
 
 // watch waits until the agent has ended, and stops it when it must be. It
 // returns why the run ends if that was not the agent's own doing.
-func (r *run) watch(ctx context.Context, s *sandbox.Session, told <-chan end) *end {
+func (r *run) watch(ctx context.Context, s *sandbox.Session, told, over <-chan end) *end {
 	a := r.spec.Assignment
 	grace := time.Duration(a.Policy.StopGraceMS) * time.Millisecond
 	var limit, lingering <-chan time.Time
@@ -39,6 +39,7 @@ func (r *run) watch(ctx context.Context, s *sandbox.Session, told <-chan end) *e
 		case <-limit:
 			e = end{outcome: events.OutcomeTimedOut, reason: fmt.Sprintf("ran longer than %s", time.Duration(a.MaxRunMS)*time.Millisecond)}
 		case e = <-told:
+		case e = <-over:
 		}
 		r.stop(s, grace)
 		return &e

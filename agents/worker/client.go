@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 
 	"github.com/go-json-experiment/json"
 
@@ -20,12 +21,15 @@ const maxAnswerBytes = 64 << 20
 // Client calls the worker socket. It is safe for concurrent use.
 type Client struct {
 	http *http.Client
+
+	mu      sync.Mutex
+	notices []Notice // guarded by mu: came with files, and go with the next answer
 }
 
 // Dial returns a client of the socket; it connects with the first call.
 func Dial(socket string) *Client {
 	var d net.Dialer
-	return &Client{&http.Client{Transport: &http.Transport{
+	return &Client{http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return d.DialContext(ctx, "unix", socket) },
 	}}}
 }
@@ -37,10 +41,18 @@ func (c *Client) Call(ctx context.Context, tool string, args any) (*Answer, erro
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", tool, err)
 	}
-	return c.post(ctx, "/v1/"+tool, bytes.NewReader(body), int64(len(body)))
+	a, err := c.post(ctx, "/v1/"+tool, bytes.NewReader(body), int64(len(body)))
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a.Notices, c.notices = append(c.notices, a.Notices...), nil
+	return a, nil
 }
 
 // Put streams a file to the store and returns what to name in a verdict.
+// Notices that come back are given with the answer to the next Call.
 func (c *Client) Put(ctx context.Context, name string, r io.Reader) (Artifact, error) {
 	a, err := c.post(ctx, "/v1/put?name="+url.QueryEscape(name), r, -1)
 	if err != nil {
@@ -49,6 +61,9 @@ func (c *Client) Put(ctx context.Context, name string, r io.Reader) (Artifact, e
 	if a.Put == nil {
 		return Artifact{}, fmt.Errorf("put %q: the answer names no file", name)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.notices = append(c.notices, a.Notices...)
 	return *a.Put, nil
 }
 

@@ -25,7 +25,15 @@ type news struct {
 	seen    uint64    // the board's head that was looked at
 	looked  time.Time // when
 	stopped bool      // that the run is being stopped
+	waiting []Notice  // from the supervisor
 	every   time.Duration
+}
+
+// Tell puts a notice on the next answer.
+func (s *Server) Tell(n Notice) {
+	s.news.mu.Lock()
+	defer s.news.mu.Unlock()
+	s.news.waiting = append(s.news.waiting, n)
 }
 
 // addNews puts on an answer what the agent does not know yet. The board is
@@ -37,12 +45,13 @@ func (s *Server) addNews(ctx context.Context, a *Answer) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.told = max(n.told, s.Fence)
+	a.Notices, n.waiting = n.waiting, nil
 	if n.every == 0 {
 		n.every = showEvery
 	}
 	if a.Task != nil && a.Task.ID == s.Run.Task {
 		n.seen, n.looked = max(n.seen, lastSeq(*a.Task)), time.Now()
-		a.Notices = n.comments(*a.Task, s.Agent)
+		a.Notices = append(a.Notices, n.comments(*a.Task, s.Agent)...)
 		return
 	}
 	st, err := s.Door.Renew(ctx)

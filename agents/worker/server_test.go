@@ -416,6 +416,22 @@ func TestManyAtOnce(t *testing.T) {
 	wg.Wait()
 }
 
+// TestNoticesWithAFile: what came with the answer to a file is not lost.
+func TestNoticesWithAFile(t *testing.T) {
+	s := serve(t)
+	alice := events.Actor{Kind: events.Human, Name: "alice"}
+	s.door.Say(alice, "look at the second page")
+	if _, err := s.client.Put(t.Context(), "a.txt", strings.NewReader("a")); err != nil { // its answer is the first to carry news
+		t.Fatal(err)
+	}
+	if a := s.call(t, "heartbeat", worker.Heartbeat{}); len(a.Notices) != 1 || a.Notices[0].Text != "look at the second page" {
+		t.Errorf("got %+v, want the comment", a.Notices)
+	}
+	if a := s.call(t, "heartbeat", worker.Heartbeat{}); len(a.Notices) != 0 {
+		t.Errorf("got %+v again", a.Notices)
+	}
+}
+
 func TestNotices(t *testing.T) {
 	s := serve(t, func(s *served) {
 		s.server.Fence = 5

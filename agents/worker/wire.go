@@ -140,7 +140,7 @@ type Answer struct {
 // Notice tells a run what happened around it since its last call.
 type Notice struct {
 	Seq  uint64 `json:"seq,omitzero"`
-	What string `json:"what"` // comment or stopping
+	What string `json:"what"` // comment, stopping or budget
 	By   string `json:"by,omitzero"`
 	Text string `json:"text,omitzero"`
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/hermesboard/hermes/agents"
 	"github.com/hermesboard/hermes/events"
 )
 
@@ -41,12 +42,7 @@ type Checkout struct {
 }
 
 // Branch is the branch that a task with workspace w hands back.
-func Branch(w events.Workspace, task events.TaskID) string {
-	if w.Branch != "" {
-		return w.Branch
-	}
-	return "hermes/" + task.String()
-}
+func Branch(w events.Workspace, task events.TaskID) string { return agents.Branch(w, task) }
 
 var agentRule = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 

@@ -46,7 +46,8 @@ type anchor struct {
 	verifier note.Verifier
 	key      string // the verifier's, as text
 	last     events.Head
-	whole    int64 // bytes of whole lines in the log
+	newest   Checkpoint // the last line of the log, if it was read
+	whole    int64      // bytes of whole lines in the log
 }
 
 func (a *anchor) path(name string) string { return anchorDir(a.board) + "/" + name }
@@ -149,7 +150,7 @@ func (a *anchor) loadLast() error {
 	if err != nil {
 		return flawf(AnchorDamaged, "the last line of %s: %v", a.path("log"), err)
 	}
-	a.last = c.Head
+	a.last, a.newest = c.Head, c
 	return nil
 }
 
@@ -363,6 +364,16 @@ func (h *Home) Checkpoints(id events.BoardID) iter.Seq2[Checkpoint, error] {
 			}
 		}
 	}
+}
+
+// LastCheckpoint returns the newest line of a board's anchor log, with its
+// signature checked. It reads the end of the log only.
+func (h *Home) LastCheckpoint(id events.BoardID) (Checkpoint, error) {
+	a := &anchor{home: h, board: id}
+	if err := errors.Join(a.loadKey(), a.loadLast()); err != nil {
+		return Checkpoint{}, fmt.Errorf("board %s: %w", id, err)
+	}
+	return a.newest, nil
 }
 
 // VerifierKey returns the public key that a board's checkpoints are signed

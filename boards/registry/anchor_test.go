@@ -56,6 +56,13 @@ func TestAnchor(t *testing.T) {
 	if len(seqs) != 3 || seqs[0] != 3 || seqs[1] != 5 || seqs[2] != 7 {
 		t.Errorf("checkpoints: got %v, want 3 5 7", seqs)
 	}
+	if last, err := h.LastCheckpoint(id); err != nil || last.Head != head || last.Time == 0 {
+		t.Errorf("last checkpoint: got %v, %v, want %v", last, err, head)
+	}
+	var other events.BoardID
+	if last, err := h.LastCheckpoint(other); err == nil {
+		t.Errorf("last checkpoint of no board: got %v", last)
+	}
 	for _, name := range []string{"key", "log", "slug"} {
 		if info, err := os.Stat(filepath.Join(h.dir, anchorDir(id), name)); err != nil || info.Mode() != 0o600 {
 			t.Errorf("%s: got %v, want mode 0600", name, info.Mode())

@@ -13,8 +13,12 @@ import (
 
 func agentCommand(env Env) *cli.Command {
 	return noun(env, "agent", "the agents of a profile",
+		agentAddVerb(env),
 		verb(env, "list,ls", "", "list the agents and whether each can be started here", "", nil, runAgentList),
 		verb(env, "show", "NAME", "show an agent's configuration and what keeps it from starting", "", nil, runAgentShow),
+		agentRemoveVerb(env),
+		agentCheckVerb(env),
+		agentProbeVerb(env),
 		verb(env, "release", "NAME", "let an agent start again that the board holds back", `
 An agent is held when it never spoke to its board, or when its key, credit or
 provider failed: its tasks would only fail one after the other.`,
@@ -29,7 +33,7 @@ type agentRow struct {
 }
 
 // agentRow says what is known of an agent here.
-func (x *call) agentRow(ctx context.Context, known *roster, profile, name string) agentRow {
+func (x *call) agentRow(ctx context.Context, known *roster, name string) agentRow {
 	a, err := known.agents.Agent(ctx, name)
 	if err == nil {
 		return agentRow{Agent: a}
@@ -39,7 +43,7 @@ func (x *call) agentRow(ctx context.Context, known *roster, profile, name string
 	if errors.As(err, &p) {
 		row.Problem = p.Code
 	}
-	if row.Agent, err = agents.Load(profile, name); err != nil {
+	if row.Agent, err = known.agents.Load(name); err != nil {
 		row.Agent = &agents.Agent{Name: name}
 	}
 	return row
@@ -54,7 +58,7 @@ func (x *call) knownAgents() (known *roster, profile string, err error) {
 	if profile, err = x.profileDir(home); err != nil {
 		return nil, "", err
 	}
-	known, err = newRoster(profile, "")
+	known, err = newRoster(agentsOf(home.Dir(), x.profileName(home.Dir()), ""))
 	return known, profile, err
 }
 
@@ -70,7 +74,7 @@ func runAgentList(ctx context.Context, x *call) error {
 	rows := []agentRow{}
 	out := [][]string{{"AGENT", "RUNTIME", "SANDBOX", "ROLE", "HERE"}}
 	for _, name := range names {
-		r := x.agentRow(ctx, known, profile, name)
+		r := x.agentRow(ctx, known, name)
 		here := "can be started"
 		if r.Problem != "" {
 			here = line(r.Detail)
@@ -82,7 +86,7 @@ func runAgentList(ctx context.Context, x *call) error {
 		return x.emit(rows)
 	}
 	if len(names) == 0 {
-		x.say("no agents in %s; an agent is a folder agents/NAME with a config.yaml", profile)
+		x.say("no agents in %s; make one: hermes agent add --help", profile)
 		return nil
 	}
 	table(x.Stdout, x.Width, out)
@@ -98,7 +102,7 @@ func runAgentShow(ctx context.Context, x *call) error {
 	if err != nil {
 		return err
 	}
-	r := x.agentRow(ctx, known, profile, a[0])
+	r := x.agentRow(ctx, known, a[0])
 	if r.Problem == "agent_unknown" {
 		names, _ := agents.List(profile)
 		return &boards.Rejection{Code: boards.CodeNotFound, Detail: r.Detail, Hint: suggest(a[0], names, "")}

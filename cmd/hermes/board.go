@@ -59,7 +59,7 @@ func (x *call) entry(ctx context.Context, home *registry.Home) (registry.Entry, 
 	if err != nil {
 		return registry.Entry{}, err
 	}
-	entries, err := home.List(ctx)
+	entries, err := x.visible(ctx, home)
 	if err != nil {
 		return registry.Entry{}, err
 	}
@@ -106,13 +106,16 @@ func runBoardCreate(ctx context.Context, x *call) error {
 		return err
 	}
 	defer home.Close()
+	if err := x.mayCreate(home, slug); err != nil {
+		return err
+	}
 	o, err := owner.Create(ctx, home, slug, title, events.DefaultPolicy(hostSlots()), x.principal(), x.ownerOptions(home), holdOptions(home))
 	if err != nil {
 		return err
 	}
 	defer o.Close()
 	if x.flag("switch") {
-		if err := home.SetCurrent(slug); err != nil {
+		if err := x.makeCurrent(home, slug); err != nil {
 			return err
 		}
 	}
@@ -127,7 +130,7 @@ func runBoardCreate(ctx context.Context, x *call) error {
 		return nil
 	}
 	fmt.Fprintf(x.Stdout, "%s created in %s\n", slug, home.Paths(slug).Dir)
-	if current, err := home.Current(); err == nil && current != slug {
+	if current, err := x.currentBoard(home); err == nil && current != slug {
 		x.say("make it the current board: hermes board switch %s", slug)
 	}
 	return nil
@@ -144,7 +147,7 @@ func boardSwitchVerb(env Env) *cli.Command {
 				return err
 			}
 			defer home.Close()
-			if err := home.SetCurrent(e.Slug); err != nil {
+			if err := x.makeCurrent(home, e.Slug); err != nil {
 				return err
 			}
 			if x.json() {

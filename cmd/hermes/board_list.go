@@ -66,12 +66,9 @@ func runBoardList(ctx context.Context, x *call) error {
 }
 
 func (x *call) boardRows(ctx context.Context, home *registry.Home) ([]boardRow, error) {
-	current, err := home.Current()
+	current, err := x.currentBoard(home)
 	if err != nil {
 		return nil, err
-	}
-	if current == "" {
-		current = "default"
 	}
 	rows := []boardRow{}
 	err = x.survey(ctx, home, func(f boardFound) error {
@@ -95,7 +92,7 @@ func (x *call) boardRows(ctx context.Context, home *registry.Home) ([]boardRow, 
 	if err != nil || !x.flag("all") {
 		return rows, err
 	}
-	entries, err := home.List(ctx)
+	entries, err := x.visible(ctx, home)
 	for _, e := range entries {
 		if e.State == registry.Archived {
 			rows = append(rows, rowOf(e))

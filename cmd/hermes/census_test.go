@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/hermesboard/hermes/events"
 )
 
 // census watches from outside which runs have processes, for as long as it runs.
@@ -20,12 +22,13 @@ type census struct {
 
 	mu    sync.Mutex
 	looks int
-	most  int      // runs with processes at one moment
-	two   []string // tasks that had two at once
+	most  int                  // runs with processes at one moment
+	two   []string             // tasks that had two at once
+	last  map[string]time.Time // when a process of a run was last seen
 }
 
 func (p *place) census() *census {
-	c := &census{p: p, stop: make(chan struct{}), done: make(chan struct{})}
+	c := &census{p: p, stop: make(chan struct{}), done: make(chan struct{}), last: make(map[string]time.Time)}
 	go c.run()
 	return c
 }
@@ -46,7 +49,7 @@ func (c *census) run() {
 
 func (c *census) look() {
 	byTask := make(map[string]map[string]proc)
-	n := 0
+	now := time.Now()
 	for _, s := range c.p.processes() {
 		task, run := s.get("HERMES_TASK"), s.get("HERMES_RUN")
 		if run == "" {
@@ -56,10 +59,14 @@ func (c *census) look() {
 			byTask[task] = make(map[string]proc)
 		}
 		byTask[task][run] = s
-		n++
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for _, runs := range byTask {
+		for run := range runs {
+			c.last[run] = now
+		}
+	}
 	c.looks++
 	c.most = max(c.most, len(byTask))
 	for task, runs := range byTask {
@@ -77,6 +84,18 @@ func (c *census) end() (looks, most int, two []string) {
 	close(c.stop)
 	<-c.done
 	return c.looks, c.most, c.two
+}
+
+// outlived compares what was seen with what the log says: no process of a run
+// may be there once its end is on record. Call it after end.
+func (c *census) outlived(log []events.Record) (wrong []string) {
+	for _, r := range log {
+		_, ended := r.Data.(events.RunEnded)
+		if last := c.last[r.Run.String()]; ended && last.After(r.Time.Time()) {
+			wrong = append(wrong, fmt.Sprintf("%v had processes %s after its end", r.Run, last.Sub(r.Time.Time())))
+		}
+	}
+	return wrong
 }
 
 // TestCensusSeesTwoTrees has a second supervisor start a task that runs.

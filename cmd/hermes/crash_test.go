@@ -67,8 +67,8 @@ func (c *client) dial(ctx context.Context) (api.Board, error) {
 	return api.Dial(ctx, entries[0].Holder.Socket, version())
 }
 
-// work creates tasks until stop is closed; of three, one is completed by the
-// client, one is for an agent and one stays.
+// work creates tasks until stop is closed; every third is completed by the
+// client, every sixth, none of these, is for an agent.
 func (c *client) work(ctx context.Context, stop <-chan struct{}) {
 	defer func() {
 		if c.board != nil {
@@ -84,7 +84,10 @@ func (c *client) work(ctx context.Context, stop <-chan struct{}) {
 		default:
 		}
 		task := boards.NewTask{Title: fmt.Sprintf("%s %d", c.name, n)}
-		if n%21 == 1 {
+		switch {
+		case n%30 == 1:
+			task.Assignee = "brief"
+		case n%6 == 1:
 			task.Assignee = "quick"
 		}
 		res, ok := c.do(ctx, "create "+task.Title, owner.NewCommandID(), boards.CreateTasks{Tasks: []boards.NewTask{task}})
@@ -165,16 +168,24 @@ func (p *place) storm(l *ledger, clients int, disturb func()) (tries int) {
 }
 
 // settle waits until the agents have done all their tasks and no run is open,
-// then ends all gateways.
+// then ends all gateways. It is patient for as long as there is progress.
 func (p *place) settle(gs ...*running) {
 	p.t.Helper()
-	eventually(p.t, "all work ends", func() bool {
-		b := p.open()
-		defer b.Close()
-		left, err := b.List(p.t.Context(), projections.ListQuery{Assignees: []string{"quick"}, Statuses: []events.Status{events.Ready, events.Running}})
-		info, infoErr := b.Info(p.t.Context())
-		return err == nil && infoErr == nil && len(left) == 0 && info.OpenRuns == 0
-	})
+	most := -1
+	for done := false; !done; {
+		before := most
+		eventually(p.t, "work goes on to its end", func() bool {
+			b := p.open()
+			defer b.Close()
+			left, err := b.List(p.t.Context(), projections.ListQuery{Assignees: []string{"quick", "brief"}, Statuses: []events.Status{events.Ready, events.Running}})
+			info, infoErr := b.Info(p.t.Context())
+			if err != nil || infoErr != nil {
+				return false
+			}
+			most, done = len(left), len(left) == 0 && info.OpenRuns == 0
+			return done || most < before || before < 0
+		})
+	}
 	for _, g := range gs {
 		g.signal(syscall.SIGTERM)
 		g.ends(stopWithin)
@@ -182,8 +193,8 @@ func (p *place) settle(gs ...*running) {
 	p.nothingLeft()
 }
 
-// judge checks the board against the ledger.
-func (p *place) judge(l *ledger) (records int) {
+// judge checks the board against the ledger and returns its whole log.
+func (p *place) judge(l *ledger) []events.Record {
 	p.t.Helper()
 	if out := p.must("board", "verify", "acme"); !strings.Contains(out, "good") {
 		p.t.Errorf("verify: %s", out)
@@ -203,27 +214,27 @@ func (p *place) judge(l *ledger) (records int) {
 	for _, w := range l.resolved(info.Board, log).audit(log, titles) {
 		p.t.Error(w)
 	}
-	return len(log)
+	return log
 }
 
-func TestGatewayKilledAtAnyMoment(t *testing.T) {
-	t.Parallel()
-	p := newPlace(t, agentScripts, nil)
+// killing ends gateways at any moment while clients work, and returns what the
+// census found wrong.
+func (p *place) killing(n int) (wrong []string) {
+	p.t.Helper()
 	l, c := newLedger(), p.census()
 	seed := uint64(time.Now().UnixNano())
 	chance := rand.New(rand.NewPCG(seed, 1))
-	n := kills(t, 20)
 	g := p.spawn()
 	tries := p.storm(l, 3, func() {
 		for range n {
 			if chance.IntN(2) == 0 { // at any moment of its start, otherwise while it serves
 				pauseFor(within(time.Duration(chance.IntN(80)) * time.Millisecond))
 			} else {
-				eventually(t, "it serves", func() bool { return g.over() || strings.Contains(g.log.String(), `"message":"holding"`) })
+				eventually(p.t, "it serves", func() bool { return g.over() || strings.Contains(g.log.String(), `"message":"holding"`) })
 				pauseFor(time.Duration(chance.IntN(300)) * time.Millisecond)
 			}
 			if g.over() {
-				t.Fatalf("a gateway ended by itself: %v\n%s", g.err, g.log)
+				p.t.Fatalf("a gateway ended by itself: %v\n%s", g.err, g.log)
 			}
 			g.signal(syscall.SIGKILL)
 			<-g.done
@@ -232,16 +243,51 @@ func TestGatewayKilledAtAnyMoment(t *testing.T) {
 	})
 	p.settle(g)
 	looks, most, two := c.end()
-	if len(two) > 0 {
-		t.Errorf("two live trees for one task: %v", two)
-	}
 	if most == 0 {
-		t.Error("the census saw no agent at all")
+		p.t.Error("the census saw no agent at all")
 	}
-	records := p.judge(l)
-	t.Logf("%d kills (seed %d): %d commands acknowledged, %d sent again, %d events; census of %d looks, at most %d runs at once",
-		n, seed, len(l.acks), tries, records, looks, most)
+	log := p.judge(l)
+	p.t.Logf("%d kills (seed %d): %d commands acknowledged, %d sent again, %d events; census of %d looks, %d runs seen, at most %d at once",
+		n, seed, len(l.acks), tries, len(log), looks, len(c.last), most)
 	if len(l.acks) < 2*n {
-		t.Errorf("only %d commands were acknowledged", len(l.acks))
+		p.t.Errorf("only %d commands were acknowledged", len(l.acks))
+	}
+	return append(two, c.outlived(log)...)
+}
+
+// killScripts are agents for gateways that are killed: some live long enough to
+// be found by the next one.
+var killScripts = map[string]string{"quick": agentScripts["quick"], "brief": "sleep 0.3; " + agentScripts["quick"]}
+
+func TestGatewayKilledAtAnyMoment(t *testing.T) {
+	t.Parallel()
+	for _, w := range newPlace(t, killScripts, nil).killing(kills(t, 20)) {
+		t.Error(w)
+	}
+}
+
+// TestBlindGatewayIsCaught: a gateway that takes every process for gone is
+// found out by the same census, of living trees and of ends on record.
+func TestBlindGatewayIsCaught(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, agentScripts, nil)
+	p.env = append(p.env, blindVariable+"=1")
+	c, g := p.census(), p.gateway()
+	id := p.create("long")
+	p.agentOf(id)
+	g.signal(syscall.SIGKILL)
+	<-g.done
+	p.gateway()
+	eventually(t, "the census sees two trees of one task", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.two) > 0
+	})
+	c.end()
+	b := p.open()
+	defer b.Close()
+	log, _ := wholeLog(t, b)
+	if wrong := c.outlived(log); len(wrong) == 0 {
+		t.Error("nobody noticed that the first run had processes after its end")
 	}
 }

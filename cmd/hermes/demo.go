@@ -5,7 +5,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-
 	"io/fs"
 	"os"
 	"os/signal"
@@ -17,13 +16,13 @@ import (
 
 	"github.com/hermesboard/hermes/agents"
 	"github.com/hermesboard/hermes/agents/builtin"
+	"github.com/hermesboard/hermes/agents/profile"
 	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/boards/api"
 	"github.com/hermesboard/hermes/boards/owner"
 	"github.com/hermesboard/hermes/boards/registry"
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/projections"
-	"github.com/hermesboard/hermes/sandbox"
 )
 
 // documents are the root documents of this repository, copied here because
@@ -42,6 +41,8 @@ func demoCommand(env Env) *cli.Command {
 Examples:
   hermes demo
   hermes demo --input ~/notes --topic "what do we know about backups?"
+  hermes demo --backend docker
+  hermes demo --backend ssh --set ssh_host=build.example --set ssh_key=~/.ssh/hermes
 
 An orchestrator divides the question, two researchers read the documents at the
 same time, a writer merges their notes into a brief. All of them are builtin
@@ -50,7 +51,8 @@ quotation of the brief is checked against the documents, and the log is verified
 		[]cli.Flag{
 			str("input", "i", "a folder of text or Markdown (default: the documents of this program)"),
 			str("topic", "t", "the question (default: what is central to the documents)"),
-			str("backend", "", "sandbox: bubblewrap (default, where it works) or local"),
+			str("backend", "", "the sandbox, as in hermes sandbox list (default: bubblewrap or native, whichever works)"),
+			list("set", "", "KEY=VALUE, a setting terminal.KEY of the sandbox; again for several"),
 		}, runDemo)
 }
 
@@ -58,8 +60,8 @@ quotation of the brief is checked against the documents, and the log is verified
 type demo struct {
 	*call
 	home    *registry.Home
-	backend string
-	sources string // folder of documents
+	set     agents.Terminal // the sandbox, and what it was told
+	sources string          // folder of documents
 	files   int
 	topic   string
 	started time.Time
@@ -136,7 +138,7 @@ func (d *demo) prepare(ctx context.Context) (err error) {
 	}
 	for name, kind := range map[string]string{"orchestrator": "orchestrator", "researcher-a": "researcher", "researcher-b": "researcher", "writer": "writer"} {
 		a := &agents.Agent{Name: name, Description: "A builtin agent: calls no model and no network.",
-			Runtime: agents.Runtime{Kind: "builtin", Name: kind}, Terminal: agents.Terminal{Backend: d.backend}}
+			Runtime: agents.Runtime{Kind: "builtin", Name: kind}, Terminal: d.set}
 		if kind != "writer" {
 			a.Runtime.Sources = d.sources
 		}
@@ -207,43 +209,6 @@ func (d *demo) inputWords() string {
 	return fmt.Sprintf("%s (%s)", d.sources, plural(d.files, "document", "documents"))
 }
 
-// sandbox chooses the backend: what was asked for, else bubblewrap where it
-// works, else none, with a plain word about it.
-func (d *demo) sandbox(ctx context.Context) error {
-	boxes, err := sandboxes()
-	if err != nil {
-		return err
-	}
-	name := d.str("backend")
-	if name == "" {
-		name = "bubblewrap"
-	}
-	box, err := boxes.Get(name)
-	if err != nil {
-		return err
-	}
-	rep := sandbox.Report{Available: true} // without isolation there is nothing to try
-	if warning(name) == "" {
-		rep = box.Probe(ctx)
-	}
-	if !rep.Available && d.str("backend") != "" {
-		return &boards.Rejection{Code: "sandbox_gap", Detail: fmt.Sprintf("sandbox %s does not work here: %s", name, rep.Reason), Hint: "hermes sandbox list shows what does"}
-	}
-	if !rep.Available {
-		d.say("warning: bubblewrap does not work here (%s)", line(rep.Reason))
-		if box, err = boxes.Get("local"); err != nil {
-			return err
-		}
-	}
-	d.backend = box.Name()
-	if w := warning(box.Name()); w != "" {
-		d.say("warning: sandbox %s: %s", box.Name(), w)
-	} else if !d.json() {
-		fmt.Fprintln(d.Stdout, d.fit(fmt.Sprintf("sandbox       %s: %s", box.Name(), box.Capabilities())))
-	}
-	return nil
-}
-
 // work runs the pipeline and returns when its last task has ended.
 func (d *demo) work(ctx context.Context) error {
 	warn := func(_ string, err error) {
@@ -251,7 +216,7 @@ func (d *demo) work(ctx context.Context) error {
 			d.say("warning: %v", err)
 		}
 	}
-	h, err := newHost(d.Env, d.home, d.home.Dir(), d.backend, warn)
+	h, err := newHost(d.Env, d.home, profile.Default, d.set.Backend, warn)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hermesboard/hermes/agents"
+	"github.com/hermesboard/hermes/agents/profile"
 	"github.com/hermesboard/hermes/agents/start"
 	"github.com/hermesboard/hermes/agents/supervise"
 	"github.com/hermesboard/hermes/boards"
@@ -17,6 +19,7 @@ import (
 	"github.com/hermesboard/hermes/boards/owner"
 	"github.com/hermesboard/hermes/boards/registry"
 	"github.com/hermesboard/hermes/dispatcher"
+	"github.com/hermesboard/hermes/events"
 )
 
 // This file joins the dispatcher to the agents: neither knows the other.
@@ -63,28 +66,58 @@ func (r *roster) ask(name string) dispatcher.Agent {
 	a, err := r.agents.Agent(context.Background(), name)
 	var p *agents.Problem
 	if errors.As(err, &p) {
-		return dispatcher.Agent{Problem: p.Code, Detail: p.Detail, Fix: "hermes sandbox list"}
+		fix := "" // the agent is to be looked at
+		if p.Code == "sandbox_gap" {
+			fix = "hermes sandbox list"
+		}
+		return dispatcher.Agent{Problem: p.Code, Detail: p.Detail, Fix: fix}
 	} else if err != nil {
 		return dispatcher.Agent{Problem: "agent_config", Detail: err.Error()}
 	}
 	return dispatcher.Agent{Role: a.EventRole(), Backend: a.Terminal.Backend, Runtime: a.Runtime.Kind, Model: a.Runtime.Model}
 }
 
-func newRoster(profile, backend string) (*roster, error) {
+func newRoster(load loadAgent) (*roster, error) {
 	boxes, err := sandboxes()
 	if err != nil {
 		return nil, err
 	}
-	if backend == "" {
-		backend = "bubblewrap"
+	return &roster{agents: &start.Roster{Load: load, Default: "bubblewrap", Sandboxes: boxes}}, nil
+}
+
+// loadAgent reads an agent's configuration, with what its profile adds.
+type loadAgent func(name string) (*agents.Agent, error)
+
+// agentsOf loads the agents of a profile. Both configurations are read each
+// time. A backend that is given counts before the profile's.
+func agentsOf(home, name, backend string) loadAgent {
+	return func(agent string) (*agents.Agent, error) {
+		p, err := profile.Load(home, name)
+		if err != nil {
+			return nil, &agents.Problem{Code: "agent_config", Agent: agent, Detail: err.Error()}
+		}
+		p.Config.Terminal.Backend = cmp.Or(backend, p.Config.Terminal.Backend)
+		return p.Agent(agent)
 	}
-	return &roster{agents: &start.Roster{Profile: profile, Default: backend, Sandboxes: boxes}}, nil
 }
 
 // starter makes package start's supervisors the dispatcher's.
 type starter struct {
 	*start.Starter
-	door func(token string) (api.Door, error) // to the board, as one of its runs
+	agents *start.Roster
+	door   func(token string) (api.Door, error) // to the board, as one of its runs
+}
+
+func (s *starter) Fits(ctx context.Context, agent string, w events.Workspace) (problem, detail string) {
+	err := s.agents.Fits(ctx, agent, w)
+	var p *agents.Problem
+	switch {
+	case err == nil:
+		return "", ""
+	case errors.As(err, &p):
+		return p.Code, p.Detail
+	}
+	return "agent_config", err.Error()
 }
 
 func (s *starter) Start(ctx context.Context, a boards.Assignment, token string, slot *os.File) (dispatcher.Supervisor, error) {
@@ -95,25 +128,22 @@ func (s *starter) Start(ctx context.Context, a boards.Assignment, token string, 
 	return p, nil
 }
 
-// Look says what is left of a run. Processes that outlive their supervisor have
-// nobody to watch over them: they are ended here. A verdict that the
-// supervisor could not deliver any more counts all the same.
+// alive is a variable so that tests can prove that they notice a wrong answer.
+var alive = start.Alive
+
+// Look says what is left of a run. A verdict that its supervisor could not
+// deliver any more counts all the same.
 func (s *starter) Look(ctx context.Context, r dispatcher.Ref) (dispatcher.Life, error) {
-	for wait := time.Millisecond; ; wait *= 2 {
-		alive, err := start.Alive(r.Board, r.Run, r.Started)
-		switch {
-		case err != nil:
-			return dispatcher.Living, err
-		case !alive:
-			return dispatcher.Gone, s.deliver(ctx, r)
-		case r.Started.PID == 0 || start.Same(r.Started) || wait > 200*time.Millisecond:
-			return dispatcher.Living, nil
-		}
-		if err := start.Kill(r.Board, r.Run, r.Started); err != nil {
-			return dispatcher.Living, err
-		}
-		pause(ctx, wait)
+	living, err := alive(r.Board, r.Run, r.Started)
+	switch {
+	case err != nil:
+		return dispatcher.Living, err
+	case !living:
+		return dispatcher.Gone, s.deliver(ctx, r)
+	case r.Started.PID == 0 || start.Same(r.Started):
+		return dispatcher.Living, nil
 	}
+	return dispatcher.Left, nil
 }
 
 // deliver sends what a run that is gone has left to be sent.
@@ -141,19 +171,30 @@ func (s *starter) Stop(ctx context.Context, r dispatcher.Ref, grace time.Duratio
 // ownerOptions are those of a process that holds a board for one call: it
 // explains holds without a dispatcher.
 func (x *call) ownerOptions(home *registry.Home) owner.Options {
-	profile, err := x.profileDir(home)
-	if err != nil {
-		profile = home.Dir()
-	}
-	return owner.Options{Version: version(), Explain: dispatcher.ExplainAbsent(configured(profile))}
+	return ownerOptions(agentsOf(home.Dir(), x.profileName(home.Dir()), ""))
 }
 
-// configured is the folder of a profile, as far as configuration alone can
-// tell whether an agent can be started: nothing is probed.
-type configured string
+func ownerOptions(load loadAgent) owner.Options {
+	return owner.Options{Version: version(), Explain: dispatcher.ExplainAbsent(configured(load))}
+}
 
-func (dir configured) Agent(name string) dispatcher.Agent {
-	a, err := agents.Load(string(dir), name)
+// boardProfile loads the agents that a board's tasks go to: those of the
+// profile that names it, if p may open every board, and p's own otherwise.
+func boardProfile(home *registry.Home, slug string, p *profile.Profile) loadAgent {
+	if !p.MayOpenAll() {
+		return agentsOf(home.Dir(), p.Name, "")
+	}
+	return func(agent string) (*agents.Agent, error) { // the profile is looked for when it is needed
+		return agentsOf(home.Dir(), profile.Of(home.Dir(), slug, p.Name), "")(agent)
+	}
+}
+
+// configured tells whether an agent can be started as far as configuration
+// alone can: nothing is probed.
+type configured loadAgent
+
+func (load configured) Agent(name string) dispatcher.Agent {
+	a, err := load(name)
 	var p *agents.Problem
 	if errors.As(err, &p) {
 		return dispatcher.Agent{Problem: p.Code, Detail: p.Detail}

@@ -20,7 +20,7 @@ type boardFound struct {
 // names and without the archived ones, and calls f for each, also for those
 // that cannot be opened. An error of f ends it.
 func (x *call) survey(ctx context.Context, home *registry.Home, f func(boardFound) error) error {
-	entries, err := home.List(ctx)
+	entries, err := x.visible(ctx, home)
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (x *call) survey(ctx context.Context, home *registry.Home, f func(boardFoun
 
 func (x *call) visit(ctx context.Context, home *registry.Home, e registry.Entry, f func(boardFound) error) error {
 	found := boardFound{entry: e}
-	found.board, found.err = reach(ctx, home, e.Slug, x.ownerOptions(home))
+	found.board, found.err = x.reach(ctx, home, e.Slug)
 	if found.err == nil {
 		defer found.board.Close()
 		found.info, found.err = found.board.Info(ctx)
@@ -65,6 +65,13 @@ func (x *call) everyBoard(ctx context.Context, f func(b api.Board, info api.Info
 // everyBoardBut is everyBoard that also returns why boards were left out; nil
 // = none was.
 func (x *call) everyBoardBut(ctx context.Context, f func(b api.Board, info api.Info) error) (left, err error) {
+	if b, ok := seated(ctx); ok { // the only one there is for this call
+		info, err := b.Info(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return nil, f(b, info)
+	}
 	home, err := x.home()
 	if err != nil {
 		return nil, err

@@ -12,6 +12,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
+
+	"github.com/hermesboard/hermes/agents/notify"
 )
 
 // stopWithin is how long a gateway that was told to end may take, and how long
@@ -35,12 +37,14 @@ their tasks go on with the next gateway.`, append(slices.Clone(flags), standby),
 		verb(env, "stop", "", "stop it when its runs have finished", "", []cli.Flag{flag("now", "", "stop its runs; their tasks go on later"), flag("detach", "", "leave its runs running")}, stopGateway),
 		verb(env, "restart", "", "replace it; runs go on", "", flags, restartGateway),
 		verb(env, "status", "", "say whether it runs and what it holds", "", nil, gatewayStatus),
+		gatewayLogsVerb(env), gatewayInstallVerb(env), gatewayUninstallVerb(env),
 	)
 }
 
 // gateway holds boards, one service each. Boards that others hold it waits for.
 type gateway struct {
 	*host
+	as   *gatewayProfile
 	only []string
 	log  zerolog.Logger
 
@@ -61,21 +65,21 @@ func runGateway(ctx context.Context, x *call) error {
 		return err
 	}
 	defer home.Close()
-	profile, err := x.profileDir(home)
+	as, err := x.openGatewayProfile(home)
 	if err != nil {
 		return err
 	}
-	log := zerolog.New(x.Stderr).With().Timestamp().Logger()
-	if x.Terminal {
-		log = log.Output(zerolog.ConsoleWriter{Out: x.Stderr, TimeFormat: "15:04:05"})
-	}
-	log = log.With().Int("pid", os.Getpid()).Logger()
-	known, err := enlist(home, x.enlisted(), x.flag("standby"))
+	log := as.logger(x.Env)
+	known, err := enlist(home, x.enlisted(home), x.flag("standby"))
 	if err != nil {
 		return err
 	}
 	defer known.withdraw()
-	h, err := newHost(x.Env, home, profile, x.str("backend"), func(slug string, err error) {
+	defer as.close()
+	if err := as.claimChat(log, x.flag("standby")); err != nil {
+		return err
+	}
+	h, err := newHost(x.Env, home, as.Name, x.str("backend"), func(slug string, err error) {
 		e := log.Warn().Err(err)
 		if slug != "" {
 			e = e.Str("board", slug)
@@ -85,7 +89,10 @@ func runGateway(ctx context.Context, x *call) error {
 	if err != nil {
 		return err
 	}
-	g := &gateway{host: h, only: x.list("only"), log: log, kept: make(map[string]bool), services: make(map[string]*service)}
+	if h.teller, err = newTeller(as.Profile, as.secrets, nil); err != nil {
+		return err
+	}
+	g := &gateway{host: h, as: as, only: x.list("only"), log: log, kept: make(map[string]bool), services: make(map[string]*service)}
 	return g.run(ctx, signals)
 }
 
@@ -101,6 +108,9 @@ func (g *gateway) run(ctx context.Context, signals <-chan os.Signal) error {
 	defer settle()
 	done := make(chan struct{})
 	go func() { g.hold(taking, serving); close(done) }()
+	beside := &errands{profile: g.as.Profile, teller: g.teller, held: g.held, warn: g.warn, told: func(s *service) notify.Counts { return toldSoFar(s.notifier) }}
+	errandsDone := make(chan struct{})
+	go func() { beside.run(serving); close(errandsDone) }()
 	g.log.Info().Str("home", g.home.Dir()).Str("version", version()).Msg("gateway up")
 
 	select {
@@ -115,6 +125,7 @@ func (g *gateway) run(ctx context.Context, signals <-chan os.Signal) error {
 	case <-time.After(stopWithin - time.Second):
 		return errors.New("some boards could not be closed in time")
 	}
+	<-errandsDone
 	g.log.Info().Msg("gateway down")
 	return nil
 }

@@ -30,7 +30,7 @@ func startGateway(ctx context.Context, x *call) error {
 		return err
 	}
 	defer home.Close()
-	return x.launchGateway(ctx, home, x.enlisted(), x.flag("standby"))
+	return x.launchGateway(ctx, home, x.enlisted(home), x.flag("standby"))
 }
 
 // launchGateway starts a gateway in the background and waits until it is up.
@@ -42,11 +42,11 @@ func (x *call) launchGateway(ctx context.Context, home *registry.Home, as gatewa
 	if i := slices.IndexFunc(running, as.rivals); i >= 0 && !standby {
 		return alreadyRuns(running[i])
 	}
-	logs := filepath.Join(home.Dir(), "logs")
-	if err := os.MkdirAll(logs, 0o700); err != nil {
+	log := gatewayLog(home, as.Profile)
+	if err := os.MkdirAll(filepath.Dir(log), 0o700); err != nil {
 		return err
 	}
-	out, err := os.OpenFile(filepath.Join(logs, "gateway.log"), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
+	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func lastWords(log *os.File, since int64) string {
 // ownGateways lists the running gateways of the profile this command line means.
 func (x *call) ownGateways(home *registry.Home) ([]gatewayInfo, error) {
 	all, err := gateways(home, false)
-	return slices.DeleteFunc(all, func(g gatewayInfo) bool { return g.Profile != x.profileName() }), err
+	return slices.DeleteFunc(all, func(g gatewayInfo) bool { return g.Profile != x.profileName(home.Dir()) }), err
 }
 
 func stopGateway(ctx context.Context, x *call) error {
@@ -187,7 +187,7 @@ func restartGateway(ctx context.Context, x *call) error {
 		return err
 	}
 	if len(running) == 0 {
-		return x.launchGateway(ctx, home, x.enlisted(), false)
+		return x.launchGateway(ctx, home, x.enlisted(home), false)
 	}
 	for _, g := range running {
 		if err := syscall.Kill(g.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
@@ -231,7 +231,14 @@ func gatewayStatus(ctx context.Context, x *call) error {
 	if err != nil {
 		return err
 	}
-	entries, err := home.List(ctx)
+	p, err := x.profile(home)
+	if err != nil {
+		return err
+	}
+	if !p.MayOpenAll() {
+		running = slices.DeleteFunc(running, func(g gatewayInfo) bool { return g.Profile != p.Name })
+	}
+	entries, err := x.visible(ctx, home)
 	if err != nil {
 		return err
 	}

@@ -48,8 +48,9 @@ func (g *gateway) hold(taking, serving context.Context) {
 				said = err.Error()
 				g.warn("", err)
 			}
+			holds := g.as.holds()
 			for _, e := range entries {
-				if taking.Err() == nil && g.wants(e) {
+				if taking.Err() == nil && holds(e.Slug) && g.wants(e) {
 					all.Go(func() { g.keep(taking, serving, e.Slug) })
 				}
 			}

@@ -31,13 +31,9 @@ type gatewayInfo struct {
 }
 
 // enlisted is what the gateway of this command line says about itself.
-func (x *call) enlisted() gatewayInfo {
-	return gatewayInfo{PID: os.Getpid(), Profile: x.profileName(), Only: x.list("only"), Backend: x.str("backend"),
+func (x *call) enlisted(home *registry.Home) gatewayInfo {
+	return gatewayInfo{PID: os.Getpid(), Profile: x.profileName(home.Dir()), Only: x.list("only"), Backend: x.str("backend"),
 		Version: version(), Since: events.TimeOf(time.Now())}
-}
-
-func (x *call) profileName() string {
-	return cmp.Or(x.str("profile"), x.Getenv("HERMES_PROFILE"), "default")
 }
 
 // rivals reports whether two gateways are to hold the same boards.

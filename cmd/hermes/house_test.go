@@ -23,6 +23,7 @@ var arrows = map[string][]string{
 	"events/pack":     {},
 	"events/boltlog":  {"events"},
 	"events/logtest":  {"events"},
+	"events/bus":      {"events"},
 	"events/audit":    {}, // the second verifier shares nothing with the writer
 	"projections":     {"events", "events/pack"},
 	"boards":          {"events", "events/pack"},
@@ -32,7 +33,7 @@ var arrows = map[string][]string{
 	"boards/api":      {"boards", "projections", "events"},
 	"dispatcher":      {"boards", "boards/api", "projections", "events", "events/pack"},
 	"sandbox":         {"sandbox"},
-	"agents":          {"agents", "boards", "boards/api", "boards/recipe", "projections", "events", "sandbox"},
+	"agents":          {"agents", "boards", "boards/api", "boards/recipe", "projections", "events", "events/bus", "sandbox"},
 	"agents/builtin":  {"agents/builtin", "agents/worker", "boards", "boards/recipe", "projections", "events"},
 	"cmd":             {""},
 }

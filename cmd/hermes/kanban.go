@@ -22,6 +22,7 @@ func kanbanCommand(env Env) *cli.Command {
 		runsVerb(env), logVerb(env), contextVerb(env), watchVerb(env), tailVerb(env), statsVerb(env), inboxVerb(env), diagnosticsVerb(env), assigneesVerb(env),
 		dispatchVerb(env),
 	}
+	verbs = append(verbs, notifyVerbs(env)...)
 	verbs = append(verbs, compatibilityVerbs(env)...)
 	return noun(env, "kanban,task", "tasks of a board", verbs...)
 }

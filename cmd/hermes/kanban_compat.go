@@ -23,17 +23,12 @@ func instead(env Env, names, hint string, flags ...cli.Flag) *cli.Command {
 // compatibilityVerbs are the verbs of the public Python system that are here
 // under another name or not at all.
 func compatibilityVerbs(env Env) []*cli.Command {
-	const noChat = "chat is not part of this release; follow events with hermes kanban watch"
 	verbs := []*cli.Command{
 		boardsMirror(env), initVerb(env), gcAlias(env),
 		instead(env, "daemon", "hermes gateway start", str("interval", "", ""), num("max", "", ""), num("failure-limit", "", ""), str("pidfile", "", ""), flag("verbose", "v", ""), flag("force", "", "")),
 		instead(env, "repair", "hermes board verify; nothing is repaired in place"),
 		instead(env, "authorize-existing-pr", "no guard on pull requests is there to lift; hermes kanban unblock ID",
 			str("pr", "", ""), str("repo", "", ""), str("branch", "", ""), str("reason", "", "")),
-		instead(env, "notify-subscribe,subscribe", noChat, str("platform", "", ""), str("chat-id", "", ""), str("thread-id", "", ""), str("user-id", "", ""),
-			str("user-id-alt", "", ""), str("chat-type", "", ""), str("notifier-profile", "", ""), str("delivery-mode", "", ""), str("parent-chat-id", "", ""), str("guild-id", "", "")),
-		instead(env, "notify-list,subscriptions", noChat),
-		instead(env, "notify-unsubscribe,unsubscribe", noChat, str("platform", "", ""), str("chat-id", "", ""), str("thread-id", "", "")),
 	}
 	for _, c := range verbs {
 		c.Hidden = true

@@ -17,6 +17,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/hermesboard/hermes/agents/profile"
 	"github.com/hermesboard/hermes/agents/worker"
 	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/boards/api"
@@ -149,6 +150,9 @@ func (x *call) newTask(title string) (boards.NewTask, error) {
 		t.Parents = append(t.Parents, parent)
 	}
 	ws, err := x.workspace()
+	if err == nil && !x.isSet("workspace") && x.str("branch") == "" {
+		ws, err = x.usualWorkspace()
+	}
 	if err != nil {
 		return t, err
 	}
@@ -188,7 +192,52 @@ func (x *call) tenant() string {
 	if t := x.str("tenant"); t != "" || x.isSet("tenant") {
 		return t
 	}
-	return x.getenv("TENANT")
+	if t := x.getenv("TENANT"); t != "" {
+		return t
+	}
+	if p := x.quietProfile(); p != nil {
+		return p.Config.Tenant
+	}
+	return ""
+}
+
+// gatewayProfileOf is the profile whose gateway is to hold a board.
+func (x *call) gatewayProfileOf(slug string) string {
+	p := x.quietProfile()
+	switch {
+	case p == nil:
+		return profile.Default
+	case !p.MayOpenAll():
+		return p.Name
+	}
+	return profile.Of(p.Home, slug, p.Name)
+}
+
+// quietProfile is the profile of an invocation, for its defaults; nil if it
+// cannot be read, which whoever opens a board says.
+func (x *call) quietProfile() *profile.Profile {
+	dir, err := homeDir(x.Env, x.c.String("home"))
+	if err != nil {
+		return nil
+	}
+	p, err := x.profileIn(dir)
+	if err != nil {
+		return nil
+	}
+	return p
+}
+
+// usualWorkspace is the profile's folder, if it has one, and scratch otherwise.
+func (x *call) usualWorkspace() (events.Workspace, error) {
+	p := x.quietProfile()
+	if p == nil || p.Config.Terminal.Cwd == "" {
+		return worker.ParseWorkspace("")
+	}
+	cwd := p.Config.Terminal.Cwd
+	if info, err := os.Stat(cwd); err != nil || !info.IsDir() {
+		return events.Workspace{}, &usageError{msg: fmt.Sprintf("terminal.cwd of profile %s is no folder: %s", p.Name, cwd), hint: "make it: mkdir -p " + shellQuote(cwd) + "; or say --workspace scratch"}
+	}
+	return worker.ParseWorkspace("dir:" + cwd)
 }
 
 // workspace reads the flag of that name; a person may write dir:. and means
@@ -305,6 +354,10 @@ func (x *call) created(ctx context.Context, b api.Board, info api.Info, made []e
 // sayNoDispatcher warns where nothing will start any run.
 func (x *call) sayNoDispatcher(info api.Info) {
 	if info.Dispatcher == nil && !x.flag("quiet") {
-		x.say("no dispatcher holds this board; start one: hermes gateway start")
+		hint := "hermes gateway start"
+		if name := x.gatewayProfileOf(info.Slug); name != profile.Default {
+			hint = "hermes -p " + name + " gateway start"
+		}
+		x.say("no dispatcher holds this board; start one: %s", hint)
 	}
 }

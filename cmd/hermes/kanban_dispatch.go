@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/hermesboard/hermes/agents/profile"
 	"github.com/hermesboard/hermes/agents/start"
 	"github.com/hermesboard/hermes/boards/api"
 	"github.com/hermesboard/hermes/boards/registry"
@@ -41,11 +42,15 @@ func runDispatch(ctx context.Context, x *call) error {
 	if err != nil {
 		return err
 	}
-	profile, err := x.profileDir(home)
+	p, err := x.profile(home)
 	if err != nil {
 		return err
 	}
-	h, err := newHost(x.Env, home, profile, x.str("backend"), func(_ string, err error) { x.say("warning: %v", err) })
+	name := p.Name
+	if p.MayOpenAll() {
+		name = profile.Of(home.Dir(), slug, name)
+	}
+	h, err := newHost(x.Env, home, name, x.str("backend"), func(_ string, err error) { x.say("warning: %v", err) })
 	if err != nil {
 		return err
 	}
@@ -65,12 +70,15 @@ func runDispatch(ctx context.Context, x *call) error {
 		defer s.l.Close()
 		return x.printNext(s)
 	}
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	working, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	x.say("dispatching %s", slug)
-	err = s.Run(ctx)
+	err = s.Run(working)
 	if n := s.lastOpen; n > 0 {
 		x.say("%s go on by themselves", plural(n, "open run", "open runs"))
+	}
+	if err == nil && working.Err() != nil {
+		return exitError(exitInterrupted)
 	}
 	return err
 }

@@ -56,8 +56,7 @@ func (x *call) listQuery() (projections.ListQuery, error) {
 	if x.flag("mine") {
 		q.Assignees = append(q.Assignees, x.User)
 	}
-	if x.isSet("tenant") || x.getenv("TENANT") != "" {
-		t := x.tenant()
+	if t := x.tenant(); x.isSet("tenant") || t != "" {
 		q.Tenant = &t
 	}
 	if !slices.Contains(sorts, q.Sort) {

@@ -21,7 +21,7 @@ import (
 
 func logVerb(env Env) *cli.Command {
 	return verb(env, "log", "ID", "print the output of a task's agent", "Examples:\n  hermes kanban log t7\n  hermes kanban log t7.2 -f",
-		[]cli.Flag{flag("follow", "f", "go on until the attempt has ended"), num("tail", "", "only the last so many bytes"), flag("raw", "", "as it came, control characters included")},
+		[]cli.Flag{flag("follow", "f", "go on until the attempt has ended"), num("tail", "", "only the last so many bytes"), flag("raw", "", "as it came: the JSON of a program that writes some, control characters included")},
 		runLog)
 }
 
@@ -65,32 +65,31 @@ func runLog(ctx context.Context, x *call) error {
 
 // printLog copies a run's kept output, older part first.
 func (x *call) printLog(ctx context.Context, slug, dir string, run events.RunID) error {
+	l := growingLog{path: filepath.Join(dir, supervise.LogFile)}
+	if _, err := os.Stat(filepath.Join(dir, supervise.RawLog)); err == nil && x.flag("raw") {
+		l.path = filepath.Join(dir, supervise.RawLog)
+	}
+	defer l.close()
+	if err := l.open(); err != nil {
+		return err
+	}
+	older, err := os.Open(l.path + ".1")
+	if err == nil {
+		defer older.Close()
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	skip := int64(0)
-	paths := []string{filepath.Join(dir, "log.1"), filepath.Join(dir, "log")}
 	if n := int64(x.num("tail")); n > 0 {
-		for _, p := range paths {
-			if info, err := os.Stat(p); err == nil {
-				skip += info.Size()
-			}
-		}
-		skip = max(0, skip-n)
+		skip = max(0, length(older)+length(l.file)-n)
 	}
-	var at int64
-	for _, p := range paths {
-		f, err := os.Open(p)
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		} else if err != nil {
-			return err
-		}
-		at, err = x.copyLog(f, &skip)
-		f.Close()
-		if err != nil {
+	if older != nil && !same(older, l.file) { // or it was rotated just now
+		if err := x.copyLog(older, &skip); err != nil {
 			return err
 		}
 	}
-	if !x.flag("follow") {
-		return nil
+	if err := l.copy(x, &skip); err != nil || !x.flag("follow") {
+		return err
 	}
 	for {
 		ended := false
@@ -102,7 +101,7 @@ func (x *call) printLog(ctx context.Context, slug, dir string, run events.RunID)
 		if err != nil && !errors.Is(err, api.ErrNoOwner) {
 			return err
 		}
-		if at, err = x.copyNew(paths[1], at); err != nil || ended {
+		if err := l.copy(x, new(int64)); err != nil || ended {
 			return err
 		}
 		if pause(ctx, 300*time.Millisecond); ctx.Err() != nil {
@@ -111,46 +110,90 @@ func (x *call) printLog(ctx context.Context, slug, dir string, run events.RunID)
 	}
 }
 
-// copyNew prints what a log has gained beyond a position and returns its new end.
-func (x *call) copyNew(path string, at int64) (int64, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return at, nil
-	} else if err != nil {
-		return at, err
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.Size() < at { // rotated
-		at = 0
-	}
-	if _, err := f.Seek(at, io.SeekStart); err != nil {
-		return at, err
-	}
-	n, err := x.copyLog(f, new(int64))
-	return at + n, err
+// growingLog is a log that is written to, and rotated, while it is read.
+type growingLog struct {
+	path string
+	file *os.File // nil while there is none
 }
 
-// copyLog prints output made safe for a terminal and returns how much it read.
-func (x *call) copyLog(f io.Reader, skip *int64) (int64, error) {
-	var n int64
+func (l *growingLog) open() (err error) {
+	if l.file, err = os.Open(l.path); errors.Is(err, os.ErrNotExist) {
+		l.file, err = nil, nil
+	}
+	return err
+}
+
+func (l *growingLog) close() {
+	if l.file != nil {
+		l.file.Close()
+	}
+}
+
+// copy prints what has come since the last time.
+func (l *growingLog) copy(x *call, skip *int64) error {
+	for {
+		if l.file == nil {
+			if err := l.open(); l.file == nil {
+				return err
+			}
+		}
+		if err := x.copyLog(l.file, skip); err != nil {
+			return err
+		}
+		next, err := os.Open(l.path)
+		if err != nil || same(next, l.file) {
+			if err == nil {
+				next.Close()
+			}
+			return nil
+		}
+		// It was rotated, perhaps after something was added to the old file.
+		err = x.copyLog(l.file, skip)
+		l.file.Close()
+		if l.file = next; err != nil {
+			return err
+		}
+	}
+}
+
+func same(a, b *os.File) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	x, err1 := a.Stat()
+	y, err2 := b.Stat()
+	return err1 == nil && err2 == nil && os.SameFile(x, y)
+}
+
+func length(f *os.File) int64 {
+	if f == nil {
+		return 0
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// copyLog prints output made safe for a terminal.
+func (x *call) copyLog(f io.Reader, skip *int64) error {
 	buf := make([]byte, 32<<10)
 	for {
-		k, err := f.Read(buf)
-		n += int64(k)
-		b := buf[:k]
-		drop := min(*skip, int64(k))
-		b, *skip = b[drop:], *skip-drop
-		text := string(b)
+		n, err := f.Read(buf)
+		drop := min(*skip, int64(n))
+		*skip -= drop
+		text := string(buf[drop:n])
 		if !x.flag("raw") {
 			text = printable(text)
 		}
 		if _, err := io.WriteString(x.Stdout, text); err != nil {
-			return n, err
+			return err
 		}
 		if err == io.EOF {
-			return n, nil
+			return nil
 		} else if err != nil {
-			return n, err
+			return err
 		}
 	}
 }

@@ -46,6 +46,9 @@ func runShow(ctx context.Context, x *call) error {
 	if s.others, err = neighbours(ctx, b, append(d.Parents, d.Children...)); err != nil {
 		return err
 	}
+	if s.toldTo, err = x.told(ctx, b, id); err != nil {
+		return err
+	}
 	s.print()
 	return nil
 }
@@ -70,12 +73,16 @@ type screen struct {
 	info   api.Info
 	why    projections.Why
 	others map[events.TaskID]projections.Card
+	toldTo string // who was told last
 	now    time.Time
 }
 
 func (s *screen) print() {
 	s.head()
 	s.state()
+	if s.toldTo != "" {
+		fmt.Fprintf(s.Stdout, "\nTold       %s\n", s.toldTo)
+	}
 	d := s.d
 	if d.Body != "" {
 		s.section("Text", d.Body)

@@ -140,6 +140,11 @@ func (x *call) printWhy(ctx context.Context, b api.Board, w projections.Why, blo
 	for i, t := range name(w.Blocks, 0) {
 		row([]string{"holding up", ""}[min(i, 1)], t)
 	}
+	told, err := x.told(ctx, b, w.Task)
+	if err != nil {
+		return err
+	}
+	row("told", told)
 	info, err := b.Info(ctx)
 	if block != nil && asks(block.Kind) {
 		row("answer", x.onBoard(words(w.Next), info.Slug))

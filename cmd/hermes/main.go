@@ -8,6 +8,7 @@ import (
 )
 
 func main() {
+	sandboxMain()
 	env := systemEnv()
 	switch {
 	case os.Getenv("GOGC") != "":

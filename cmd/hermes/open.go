@@ -1,14 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/hermesboard/hermes/agents/profile"
 	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/boards/api"
 	"github.com/hermesboard/hermes/boards/owner"
@@ -24,68 +26,159 @@ const openPatience = 5 * time.Second
 func (x *call) home() (*registry.Home, error) { return openHome(x.Env, x.str("home")) }
 
 func openHome(env Env, flag string) (*registry.Home, error) {
-	dir := flag
-	if dir == "" {
-		dir = env.Getenv("HERMES_HOME")
+	dir, err := homeDir(env, flag)
+	if err != nil {
+		return nil, err
 	}
+	return registry.OpenHome(dir, &registry.HomeOptions{RuntimeDir: env.Getenv("XDG_RUNTIME_DIR"), TempDir: env.Getenv("TMPDIR"), Version: version()})
+}
+
+// homeDir is the folder of all boards and profiles, absolute.
+func homeDir(env Env, flag string) (string, error) {
+	dir := cmp.Or(flag, env.Getenv("HERMES_HOME"))
 	if dir == "" {
 		user := env.Getenv("HOME")
 		if user == "" {
-			return nil, usagef("neither --home nor HERMES_HOME nor HOME says where boards are kept")
+			return "", usagef("neither --home nor HERMES_HOME nor HOME says where boards are kept")
 		}
 		dir = filepath.Join(user, ".hermes")
 	}
 	if !filepath.IsAbs(dir) {
 		dir = filepath.Join(env.Dir, dir)
 	}
-	return registry.OpenHome(dir, &registry.HomeOptions{RuntimeDir: env.Getenv("XDG_RUNTIME_DIR"), TempDir: env.Getenv("TMPDIR"), Version: version()})
+	return filepath.Clean(dir), nil
+}
+
+// profileName is the profile an invocation means: the flag, HERMES_PROFILE, the
+// one that hermes profile use chose, default.
+func (x *call) profileName(home string) string {
+	if name := cmp.Or(x.str("profile"), x.Getenv("HERMES_PROFILE")); name != "" {
+		return name
+	}
+	return profile.Sticky(home)
+}
+
+// profile loads the profile an invocation means.
+func (x *call) profile(home *registry.Home) (*profile.Profile, error) { return x.profileIn(home.Dir()) }
+
+// profileIn is profile for a home that need not be opened.
+func (x *call) profileIn(home string) (*profile.Profile, error) {
+	name := x.profileName(home)
+	if !profile.ValidName(name) {
+		return nil, usagef("%q is not the name of a profile (want lower-case letters, digits, - and _)", name)
+	}
+	p, err := profile.Load(home, name)
+	if errors.Is(err, profile.ErrUnknown) {
+		return nil, unknownProfile(home, name)
+	}
+	return p, err
+}
+
+func unknownProfile(home, name string) error {
+	names, _ := profile.List(home)
+	return &api.Error{Code: api.CodeNotFound, Message: fmt.Sprintf("there is no profile %s", name), Hint: suggest(name, names, "")}
 }
 
 // profileDir is the folder of the profile an invocation names.
 func (x *call) profileDir(home *registry.Home) (string, error) {
-	name := x.str("profile")
-	if name == "" {
-		name = x.Getenv("HERMES_PROFILE")
+	p, err := x.profile(home)
+	if err != nil {
+		return "", err
 	}
-	if name == "" || name == "default" {
-		return home.Dir(), nil
-	}
-	if slug, err := registry.ParseSlug(name); err != nil || slug != name {
-		return "", usagef("%q is not the name of a profile (want lower-case letters, digits, - and _)", name)
-	}
-	dir := filepath.Join(home.Dir(), "profiles", name)
-	if _, err := os.Stat(dir); err != nil {
-		return "", &api.Error{Code: api.CodeNotFound, Message: fmt.Sprintf("there is no profile %s", name)}
-	}
-	return dir, nil
+	return p.Dir, nil
 }
 
-// boardName resolves which board is meant: the flag, HERMES_BOARD, the current
-// board, default. explicit says that the person named it.
+// boardName resolves which board is meant: the flag, HERMES_BOARD, the
+// profile's board, the current board, default. explicit says that the person
+// named it, or their profile did. A board that the profile may not open is not
+// there.
 func (x *call) boardName(home *registry.Home) (slug string, explicit bool, err error) {
-	name := x.slug // from an id written as board/t7
-	if name == "" {
-		name = x.str("board")
-	}
-	if name == "" {
-		name = x.getenv("BOARD")
-	}
-	if name != "" {
-		slug, err := registry.ParseSlug(name)
-		return slug, true, err
-	}
-	slug, err = home.Current()
+	p, err := x.profile(home)
 	if err != nil {
 		return "", false, err
 	}
-	if slug == "" {
-		slug = "default"
+	name := cmp.Or(x.slug, x.str("board"), x.getenv("BOARD")) // x.slug is from an id written as board/t7
+	switch {
+	case name != "":
+		if slug, err = registry.ParseSlug(name); err != nil {
+			return "", true, err
+		}
+		explicit = true
+	case p.Config.Board != "":
+		slug, explicit = p.Config.Board, true
+	case !p.MayOpenAll() && len(p.Config.Boards) == 1:
+		slug, explicit = p.Config.Boards[0], true
+	case !p.MayOpenAll():
+		return "", false, &usageError{msg: fmt.Sprintf("profile %s names no board", p.Name), hint: "name one with --board, or for good: hermes -p " + p.Name + " config set board NAME"}
+	default:
+		if slug, err = home.Current(); err != nil {
+			return "", false, err
+		}
+		slug = cmp.Or(slug, "default")
 	}
-	return slug, false, nil
+	if !p.MayOpen(slug) {
+		return "", true, hiddenBoard(slug)
+	}
+	return slug, explicit, nil
+}
+
+// hiddenBoard is the answer to a profile that may not open every board, whether
+// there is one of that name or not.
+func hiddenBoard(slug string) error {
+	return &api.Error{Code: api.CodeNotFound, Message: fmt.Sprintf("there is no board %s", slug)}
+}
+
+// currentBoard is the board that is meant where none is named; empty = none.
+func (x *call) currentBoard(home *registry.Home) (string, error) {
+	p, err := x.profile(home)
+	switch {
+	case err != nil:
+		return "", err
+	case p.Config.Board != "" || !p.MayOpenAll():
+		return p.Config.Board, nil
+	}
+	slug, err := home.Current()
+	return cmp.Or(slug, "default"), err
+}
+
+// makeCurrent makes a board the one that is meant where none is named: for its
+// profile, if that has one or may not open every board.
+func (x *call) makeCurrent(home *registry.Home, slug string) error {
+	p, err := x.profile(home)
+	if err != nil {
+		return err
+	}
+	if p.Config.Board == "" && p.MayOpenAll() {
+		return home.SetCurrent(slug)
+	}
+	return profile.EditConfig(p.Dir, func(file []byte) ([]byte, error) { return profile.SetValue(file, "board", slug) })
+}
+
+// mayCreate refuses to make a board that the profile may not open afterwards.
+func (x *call) mayCreate(home *registry.Home, slug string) error {
+	p, err := x.profile(home)
+	if err == nil && !p.MayOpen(slug) {
+		err = &boards.Rejection{Code: "board_not_allowed", Detail: fmt.Sprintf("profile %s may not open a board %s", p.Name, slug),
+			Hint: "make it as the operator: hermes -p default board create " + slug}
+	}
+	return err
+}
+
+// visible lists the boards that the profile of an invocation may open.
+func (x *call) visible(ctx context.Context, home *registry.Home) ([]registry.Entry, error) {
+	p, err := x.profile(home)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := home.List(ctx)
+	return slices.DeleteFunc(entries, func(e registry.Entry) bool { return !p.MayOpen(e.Slug) }), err
 }
 
 // board opens the board an invocation means, to look at it.
 func (x *call) board(ctx context.Context) (api.Board, error) {
+	if b, ok := seated(ctx); ok {
+		return b, nil
+	}
 	home, err := x.home()
 	if err != nil {
 		return nil, err
@@ -99,6 +192,9 @@ func (x *call) board(ctx context.Context) (api.Board, error) {
 
 // boardToChange opens it to change something.
 func (x *call) boardToChange(ctx context.Context) (api.Board, error) {
+	if b, ok := seated(ctx); ok {
+		return b, nil
+	}
 	home, err := x.home()
 	if err != nil {
 		return nil, err
@@ -117,7 +213,7 @@ func (x *call) boardMeant(ctx context.Context, home *registry.Home) (string, err
 	if err != nil || explicit || x.Prompt {
 		return slug, err
 	}
-	entries, err := home.List(ctx)
+	entries, err := x.visible(ctx, home)
 	if err != nil {
 		return "", err
 	}
@@ -137,9 +233,16 @@ func (x *call) boardMeant(ctx context.Context, home *registry.Home) (string, err
 // reach returns the board, from its owner if it has one and otherwise by
 // holding it for as long as this invocation lasts.
 func (x *call) reach(ctx context.Context, home *registry.Home, slug string) (api.Board, error) {
-	b, err := reach(ctx, home, slug, x.ownerOptions(home))
+	p, err := x.profile(home)
+	if err != nil {
+		return nil, err
+	}
+	if !p.MayOpen(slug) {
+		return nil, hiddenBoard(slug)
+	}
+	b, err := reach(ctx, home, slug, ownerOptions(boardProfile(home, slug, p)))
 	if errors.Is(err, registry.ErrNoBoard) {
-		if slug != "default" {
+		if slug != "default" || !p.MayOpenAll() {
 			return nil, x.noBoard(ctx, home, slug)
 		}
 		return x.createDefault(ctx, home)
@@ -148,6 +251,9 @@ func (x *call) reach(ctx context.Context, home *registry.Home, slug string) (api
 }
 
 func (x *call) noBoard(ctx context.Context, home *registry.Home, slug string) error {
+	if p, err := x.profile(home); err != nil || !p.MayOpenAll() {
+		return hiddenBoard(slug)
+	}
 	hint := "hermes board list shows the boards, hermes board create " + slug + " makes one"
 	if entries, err := home.List(ctx); err == nil {
 		var names []string

@@ -60,7 +60,7 @@ func runRunner(ctx context.Context, x *call) error {
 	if slot != nil {
 		defer slot.Close() // frees the host slot; so does our death
 	}
-	out, err := os.OpenFile(filepath.Join(dir, "runner.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	out, err := os.OpenFile(filepath.Join(dir, supervise.RunnerLog), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

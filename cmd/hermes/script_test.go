@@ -7,11 +7,26 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/hermesboard/hermes/agents/runtime/runtimetest"
+	"github.com/hermesboard/hermes/events"
 )
 
+// blindVariable makes the program take the processes of every run for gone, so
+// that tests can prove that they would notice.
+const blindVariable = "HERMES_TEST_BLIND"
+
 func TestMain(m *testing.M) {
+	sandboxMain()
 	testscript.Main(m, map[string]func(){
-		"hermes": func() { os.Exit(run(context.Background(), systemEnv())) },
+		"hermes": func() {
+			if os.Getenv(blindVariable) != "" {
+				alive = func(events.BoardID, events.RunID, events.RunStarted) (bool, error) { return false, nil }
+			}
+			os.Exit(run(context.Background(), systemEnv()))
+		},
+		"hostile": playHostile, // an agent
+		"claude":  func() { os.Exit(runtimetest.Programs["claude"](os.Args[1:])) },
 	})
 }
 

@@ -15,6 +15,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hermesboard/hermes/agents/deliver"
+	"github.com/hermesboard/hermes/agents/notify"
+	"github.com/hermesboard/hermes/agents/profile"
 	"github.com/hermesboard/hermes/agents/start"
 	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/boards/api"
@@ -33,10 +35,11 @@ type host struct {
 	agents  *roster
 	slots   *dispatcher.Slots
 	warn    func(slug string, err error)
+	teller  *teller // nil = nobody is told from here
 }
 
-func newHost(env Env, home *registry.Home, profile, backend string, warn func(string, error)) (*host, error) {
-	agents, err := newRoster(profile, backend)
+func newHost(env Env, home *registry.Home, profileName, backend string, warn func(string, error)) (*host, error) {
+	agents, err := newRoster(agentsOf(home.Dir(), profileName, backend))
 	if err != nil {
 		return nil, err
 	}
@@ -44,18 +47,19 @@ func newHost(env Env, home *registry.Home, profile, backend string, warn func(st
 	if err != nil {
 		return nil, err
 	}
-	return &host{env: env, home: home, profile: profile, agents: agents, slots: slots, warn: warn}, nil
+	return &host{env: env, home: home, profile: profile.Dir(home.Dir(), profileName), agents: agents, slots: slots, warn: warn}, nil
 }
 
 // service is one board held by this process: its owner, its socket and its dispatcher.
 type service struct {
-	host    *host
-	held    *registry.Held
-	owner   *owner.Owner
-	disp    *dispatcher.Dispatcher
-	starter starter
-	server  *api.Server
-	l       net.Listener
+	host     *host
+	held     *registry.Held
+	owner    *owner.Owner
+	disp     *dispatcher.Dispatcher
+	notifier *notify.Notifier // nil = nobody is told
+	starter  starter
+	server   *api.Server
+	l        net.Listener
 
 	lastOpen int // runs that were open when Run returned
 }
@@ -79,11 +83,13 @@ func (h *host) open(held *registry.Held, untilIdle bool) (s *service, err error)
 	if err != nil {
 		return nil, errors.Join(err, s.owner.Close())
 	}
-	s.starter.Starter = &start.Starter{Home: h.home.Dir(), Profile: h.profile, BoardDir: held.Paths().Dir, RunDir: filepath.Dir(socket),
+	s.starter.Starter = &start.Starter{Home: h.home.Dir(), Load: h.agents.agents.Load, BoardDir: held.Paths().Dir, RunDir: filepath.Dir(socket),
 		Program: program, Getenv: h.env.Getenv, Warn: warn, Sandboxes: h.agents.agents.Sandboxes}
+	s.starter.agents = h.agents.agents
 	s.starter.door = func(token string) (api.Door, error) { return s.owner.Door(token) }
 	s.disp = dispatcher.New(dispatcher.Options{Board: s.owner, Agents: h.agents, Starter: &s.starter, Slots: h.slots, Warn: warn, UntilIdle: untilIdle})
 	late.set(s.disp)
+	s.notifier = h.teller.notifier(s.owner, warn)
 	s.owner.SetDispatcher(s.disp.Info)
 	if s.l, err = api.Listen(socket); err != nil {
 		return nil, errors.Join(err, s.owner.Close())
@@ -109,6 +115,10 @@ func (s *service) Run(ctx context.Context) error {
 		Open: func(d events.Digest) (io.ReadCloser, error) { return s.held.Artifacts().Open(d) }}
 	g.Go(func() error { return s.server.Serve(gctx, s.l) })
 	g.Go(func() error { return results.Run(gctx) })
+	g.Go(func() error {
+		keepTelling(gctx, s.notifier, func(err error) { s.host.warn(s.held.Slug(), err) })
+		return nil
+	})
 	g.Go(func() error {
 		err := s.disp.Run(gctx)
 		s.awaitDelivery(gctx, results)

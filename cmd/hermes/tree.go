@@ -37,7 +37,8 @@ func Tree(env Env) *cli.App {
 			flag("quiet", "q", "print ids only"),
 		},
 		Commands: []*cli.Command{
-			boardCommand(env), kanbanCommand(env), statusCommand(env), inboxCommand(env), stopCommand(env),
+			boardCommand(env), kanbanCommand(env), statusCommand(env), inboxCommand(env), costCommand(env), cronCommand(env), stopCommand(env),
+			profileCommand(env), configCommand(env), clientCommand(env), skillsCommand(env), updateCommand(env),
 			gatewayCommand(env), demoCommand(env), sandboxCommand(env), agentCommand(env), workerCommand(env), runnerCommand(env),
 			versionCommand(env), completionCommand(env), verifyChildCommand(env),
 		},

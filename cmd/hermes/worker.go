@@ -38,7 +38,7 @@ func workerCommand(env Env) *cli.Command {
 		verb(env, "request-review", "[SUMMARY]", "hand the work to a reviewer", "", key(str("summary", "", "what was done"), str("reviewer", "", "which agent"), artifacts), workerReview),
 		verb(env, "request-changes", "REASON", "send reviewed work back (reviewers)", "", key(), workerChanges),
 		verb(env, "approve", "[SUMMARY]", "end a review well (reviewers)", "", key(), workerApprove),
-		mcpVerb(env), builtinVerb(env),
+		mcpVerb(env), modelVerb(env), builtinVerb(env), workerInitVerb(env),
 	)
 }
 
@@ -108,7 +108,11 @@ func (x *call) answer(a *worker.Answer) error {
 		fmt.Fprintln(x.Stdout, "ok")
 	}
 	for _, n := range a.Notices {
-		x.say("notice: %s by %s: %s", n.What, line(n.By), line(n.Text))
+		from := ""
+		if n.By != "" {
+			from = " by " + line(n.By)
+		}
+		x.say("notice: %s%s: %s", n.What, from, line(n.Text))
 	}
 	return nil
 }

@@ -233,3 +233,24 @@ func TestUnwantedEventsMoveTheOffset(t *testing.T) {
 		s.Close()
 	})
 }
+
+// TestTypes: what is of another type is passed over, whatever its words are.
+func TestTypes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := newMemory()
+		log.add(t, 1, events.TaskAssigned{Assignee: "task.commented"})
+		log.add(t, 1, events.NotifySent{Of: 1, To: events.Destination{Platform: "p", Chat: `"type":"task.commented"`}})
+		log.add(t, 1, events.TaskCommented{})
+		log.add(t, 2, events.TaskCommented{})
+		s := bus.NewSubscriber(log, bus.Options{Name: "a", Types: func(typ events.Type) bool { return typ == events.TaskCommented{}.Type() },
+			Wants: func(r *events.Record) bool { return r.Task == 2 }})
+		defer s.Close()
+		in, err := s.Subscribe(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := collect(t, in, 1); got[0] != "4" {
+			t.Errorf("got %v, want 4", got)
+		}
+	})
+}

@@ -14,6 +14,13 @@
 // [Options] has control groups that do so on this host; bwrap's own two
 // processes count. What is written into the workspace and outputs is not
 // limited. The capabilities say so.
+//
+// bwrap itself is the sandbox's first process, and the kernel lets the program
+// look into it and change its memory. It has no more privilege than the
+// program; all that can be gained is a false exit code. Where the host's user
+// is root, bwrap is run from a copy in memory and with device files made for
+// the session, because the program could change the modes of the host's.
+//
 // It shares the host's kernel. The full network includes the host's loopback
 // and its abstract sockets. Run by root, the program has uid 0 on the files
 // that it is given, though no capability.

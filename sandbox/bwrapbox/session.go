@@ -29,6 +29,9 @@ const (
 type session struct {
 	outer *process.Process // bwrap itself, on the host
 	group *cgroup.Group    // nil if it has none
+	// devices is the host folder of the session's device files, empty for none.
+	// It is removed when they are mounted.
+	devices string
 	// first is the first process of the process namespace: when it has ended,
 	// all others have. Nil if bwrap ended before it made the namespace.
 	first      *process.Handle
@@ -80,6 +83,7 @@ func (s *session) readStatus(status *os.File, made chan<- error) {
 	var err error
 	s.first, err = s.openFirst(*first.ChildPID)
 	made <- err
+	s.dropDevices(*first.ChildPID)
 	for {
 		var e event
 		if decoder.Decode(&e) != nil {
@@ -91,12 +95,31 @@ func (s *session) readStatus(status *os.File, made chan<- error) {
 	}
 }
 
+// dropDevices removes the folder as soon as the namespace's first process has
+// done its set-up, which it has when it starts the program.
+func (s *session) dropDevices(first int) {
+	if s.devices == "" {
+		return
+	}
+	children := fmt.Sprintf("/proc/%d/task/%d/children", first, first)
+	for deadline := time.Now().Add(mainTime); time.Now().Before(deadline) && !s.outer.Ended(); time.Sleep(time.Millisecond) {
+		if pids, err := os.ReadFile(children); err != nil || len(pids) > 0 {
+			break
+		}
+	}
+	os.RemoveAll(s.devices) // Kill tries again, and tells
+}
+
 // openFirst holds on to the process that bwrap named. As long as bwrap is its
 // parent, or is kept as a zombie after it, the id is what bwrap meant.
 func (s *session) openFirst(pid int) (*process.Handle, error) {
 	stat, err := process.ReadStat(pid)
-	if err == nil && stat.Parent != s.outer.Main.PID && !s.outer.Ended() {
-		err = unix.ESRCH
+	if err == nil && stat.Parent != s.outer.Main.PID {
+		select { // bwrap may have ended a moment ago: it does not wait for what it started
+		case <-s.outer.Done():
+		case <-time.After(mainTime):
+			err = unix.ESRCH
+		}
 	}
 	if err != nil {
 		s.outer.Signal(unix.SIGKILL)
@@ -211,7 +234,7 @@ func (s *session) kill() error {
 	case <-time.After(killTime):
 		return &driver.TreeAliveError{PIDs: []int{s.outer.Main.PID}}
 	}
-	if err := s.emptyGroup(); err != nil {
+	if err := errors.Join(s.group.Empty(killTime), os.RemoveAll(s.devices)); err != nil {
 		return err
 	}
 	if s.first != nil {
@@ -221,27 +244,6 @@ func (s *session) kill() error {
 	s.outer.Release()
 	s.dead = true
 	return nil
-}
-
-// emptyGroup ends what may be left in the group, and removes it.
-func (s *session) emptyGroup() error {
-	deadline := time.Now().Add(killTime)
-	for {
-		alive, err := s.group.Alive()
-		if err != nil {
-			return err
-		}
-		if !alive {
-			return s.group.Remove()
-		}
-		if err := s.group.Kill(); err != nil {
-			return err
-		}
-		if time.Now().After(deadline) {
-			return &driver.TreeAliveError{Reason: "left in the session's cgroup"}
-		}
-		time.Sleep(time.Millisecond)
-	}
 }
 
 func (s *session) Close() error {

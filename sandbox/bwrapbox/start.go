@@ -19,11 +19,13 @@ import (
 	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/driver"
 	"github.com/hermesboard/hermes/sandbox/internal/process"
+	"github.com/hermesboard/hermes/sandbox/internal/rootfs"
 )
 
 type bubblewrap struct {
 	path    string
 	cgroups *sandbox.Cgroups
+	edit    func(options []string) []string // takes some away in tests; nil leaves all
 }
 
 func (bubblewrap) Name() string { return Name }
@@ -31,7 +33,7 @@ func (bubblewrap) Name() string { return Name }
 func (b bubblewrap) Cgroup(mark string) string { return b.cgroups.Path(mark) }
 
 func (b bubblewrap) Capabilities() driver.Capabilities {
-	return b.cgroups.Capabilities() | driver.Files | driver.NetworkNone | driver.NetworkFull | driver.Processes | driver.Users |
+	return b.cgroups.Capabilities() | driver.Files | driver.NetworkNone | driver.NetworkProxy | driver.NetworkFull | driver.Processes | driver.Users |
 		driver.Syscalls | driver.LimitTmp | driver.LimitOpenFiles | driver.LimitFileSize | driver.Socket
 }
 
@@ -49,48 +51,84 @@ func (b bubblewrap) Start(ctx context.Context, spec *driver.Spec) (driver.Sessio
 	if err != nil {
 		return nil, err
 	}
-	if err := prepareFolders(spec); err != nil {
+	if err := rootfs.Prepare(spec); err != nil {
 		return nil, err
 	}
-	var files fdList
-	defer files.close()
 	status, child, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	statusFD := files.add(child)
-	options, err := arguments(spec, statusFD, &files)
+	s := &session{complaints: &head{to: spec.Stderr}, statusDone: make(chan struct{})}
+	files := fdList{files: []*os.File{child}}
+	if s.devices, err = makeDevices(); err == nil {
+		if s.group, err = b.cgroups.Make(spec.Mark, spec.Limits); err == nil {
+			err = s.run(path, spec, &files, b.edit)
+		}
+	}
+	files.close() // our copy of the status pipe's end, too
 	if err != nil {
-		status.Close()
-		return nil, err
+		return nil, errors.Join(err, status.Close(), s.group.Remove(), os.RemoveAll(s.devices))
+	}
+	return open(ctx, s, status)
+}
+
+// run starts bwrap. The first of files is the status pipe.
+func (s *session) run(path string, spec *driver.Spec, files *fdList, edit func([]string) []string) error {
+	options, err := arguments(spec, s.devices, files)
+	if err != nil {
+		return err
+	}
+	if edit != nil {
+		options = edit(options)
 	}
 	optionsFD, err := files.data("options", []byte(strings.Join(options, "\x00")+"\x00"))
 	if err != nil {
-		status.Close()
-		return nil, err
+		return err
 	}
-	group, err := b.cgroups.Make(spec.Mark, spec.Limits)
-	if err != nil {
-		status.Close()
-		return nil, err
+	if os.Geteuid() == 0 {
+		program, err := memoryCopy(path)
+		if err != nil {
+			return err
+		}
+		defer program.Close()
+		path = fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), program.Fd())
 	}
-	complaints := &head{to: spec.Stderr}
+	var stderr io.Writer = s.complaints
 	stdout := spec.Stdout
 	if process.SameWriter(stdout, spec.Stderr) {
-		stdout = complaints // still one pipe, so that writes do not overlap
+		stdout = stderr // still one pipe, so that writes do not overlap
 	}
-	proc, err := process.Start(&process.Command{
+	s.outer, err = process.Start(&process.Command{
 		Path: path, Argv: append([]string{"bwrap", "--args", optionsFD, "--"}, spec.Argv...),
-		Env: []string{sandbox.MarkVariable + "=" + spec.Mark}, Dir: "/", Files: files.files, Mark: spec.Mark, Group: group,
-		IO:        process.Streams{Stdin: spec.Stdin, Stdout: stdout, Stderr: complaints},
+		Env: []string{sandbox.MarkVariable + "=" + spec.Mark}, Dir: "/", Files: files.files, Mark: spec.Mark, Group: s.group,
+		IO:        process.Streams{Stdin: spec.Stdin, Stdout: stdout, Stderr: stderr},
 		OpenFiles: spec.Limits.OpenFiles, FileBytes: spec.Limits.FileBytes,
 	})
-	files.close() // our copy of the status pipe's end, too
+	return err
+}
+
+// memoryCopy returns a sealed copy of a program. bwrap stays in the sandbox as
+// its first process, whose executable is in reach there. Where the host's user
+// is root, the host's file would belong to the sandbox's user.
+func memoryCopy(path string) (*os.File, error) {
+	program, err := os.Open(path)
 	if err != nil {
-		status.Close()
-		return nil, errors.Join(err, group.Remove())
+		return nil, err
 	}
-	return open(ctx, &session{outer: proc, group: group, complaints: complaints, statusDone: make(chan struct{})}, status)
+	defer program.Close()
+	fd, err := unix.MemfdCreate("bwrap", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, fmt.Errorf("make memory file: %w", err)
+	}
+	own := os.NewFile(uintptr(fd), "bwrap")
+	if _, err = io.Copy(own, program); err == nil {
+		_, err = unix.FcntlInt(own.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_GROW|unix.F_SEAL_SHRINK|unix.F_SEAL_SEAL)
+	}
+	if err != nil {
+		own.Close()
+		return nil, fmt.Errorf("copy %s to memory: %w", path, err)
+	}
+	return own, nil
 }
 
 // fdList collects what becomes descriptor 3 and up in bwrap.

@@ -27,10 +27,18 @@ func supervised() error {
 	return nil
 }
 
-// killTree kills until two looks in a row find nobody: one look can miss a
-// process that is born while its parent dies. A look is at the group, if there
-// is one, and at every process of the host all the same: a program with the
-// rights to do so can leave its group.
+// A look that finds nobody counts for quiet when it reaped nobody either, and
+// otherwise for one: whom it reaped may have had a child that it missed. The
+// tree is gone after enough of it in a row.
+const (
+	quiet  = 3
+	enough = 2 * quiet
+)
+
+// killTree kills until looks in a row find nobody: one look can miss a process
+// that is born while its parent dies. A look is at the group, if there is one,
+// and at every process of the host all the same: a program with the rights to
+// do so can leave its group.
 func killTree(proc *process.Process, group *cgroup.Group) error {
 	proc.Signal(unix.SIGKILL) // an error means that it has ended
 	deadline := time.Now().Add(killTime)
@@ -48,7 +56,10 @@ func killTree(proc *process.Process, group *cgroup.Group) error {
 			return err
 		}
 		if left.empty() && !grouped && proc.Ended() {
-			if empty++; empty == 2 {
+			if empty++; !left.reaped {
+				empty += quiet - 1
+			}
+			if empty >= enough {
 				return nil
 			}
 			continue
@@ -83,6 +94,7 @@ func alive(proc *process.Process, group *cgroup.Group) bool {
 type remains struct {
 	pids     []int
 	doubtful bool  // some may belong to another session
+	reaped   bool  // some were dead
 	killErr  error // why a process could not be signalled
 }
 
@@ -125,7 +137,11 @@ func sweep(proc *process.Process, group *cgroup.Group, kill bool) (left remains,
 		for _, p := range found.strays {
 			// Whoever a dead one belonged to (its mark can no longer be read), it
 			// is reaped.
-			if p.Start < proc.Main.Start || p.Zombie && process.ReapOrphan(p) {
+			if p.Start < proc.Main.Start {
+				continue
+			}
+			if p.Zombie && process.ReapOrphan(p) {
+				left.reaped = true
 				continue
 			}
 			if len(mains) > 1 {
@@ -137,6 +153,7 @@ func sweep(proc *process.Process, group *cgroup.Group, kill bool) (left remains,
 		}
 		for _, p := range mine {
 			if p.Zombie && p.Parent == self.PID && process.ReapOrphan(p) {
+				left.reaped = true
 				continue // otherwise a thread of it lives
 			}
 			left.pids = append(left.pids, p.PID)

@@ -81,6 +81,12 @@ func testMounts(t *testing.T, b *box) {
 	if out, _ := b.run(t, spec); out != "mounted" || read(t, filepath.Join(host, "file")) != "mounted" || read(t, filepath.Join(writable, "file")) != "kept\n" {
 		t.Errorf("got %q, want one folder to read and one to write", out)
 	}
+	spec = b.spec(t)
+	spec.Mounts = []sandbox.Mount{{Host: filepath.Join(host, "file"), Inside: "/opt/one"}, {Host: host, Inside: "/tmp/deep/er"}}
+	spec.Argv = shell(`cat /opt/one /tmp/deep/er/file; echo x >/opt/one; rm -f /tmp/deep/er/file; mv /tmp/deep /tmp/away`)
+	if out, _ := b.run(t, spec); out != "mountedmounted" || read(t, filepath.Join(host, "file")) != "mounted" {
+		t.Errorf("got %q, want a file and a folder among others, to read", out)
+	}
 	socket := filepath.Join(t.TempDir(), "s")
 	listener, err := net.Listen("unix", socket)
 	if err != nil {
@@ -179,7 +185,7 @@ func testTmp(t *testing.T, b *box) {
 	spec.Argv = shell(`
 for d in / /tmp /var/tmp /run /run/hermes /dev /dev/shm /etc /var /root /home /opt /mnt /sys /proc; do
 	head -c 8000000 /dev/zero >$d/fill 2>/dev/null
-	n=$(stat -c %s $d/fill 2>/dev/null) || n=0
+	n=$(wc -c <$d/fill 2>/dev/null) || n=0
 	echo "$d $n"
 	rm -f $d/fill
 done 2>/dev/null`)

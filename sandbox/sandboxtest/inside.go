@@ -21,6 +21,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hermesboard/hermes/sandbox"
+	"github.com/hermesboard/hermes/sandbox/escape"
+	"github.com/hermesboard/hermes/sandbox/nativebox"
+	"github.com/hermesboard/hermes/sandbox/proxy"
 )
 
 // In a sandbox the main goroutine keeps the main thread, because what a
@@ -38,10 +41,25 @@ const (
 	supervisorArg = "sandboxtest-supervisor"
 )
 
+// EscapeArg is the first argument of a test binary that makes an attempt of
+// package escape.
+const EscapeArg = "sandboxtest-escape"
+
 // Main runs the tests of m, or, in a copy of the test binary that a test runs
 // in a sandbox or as another supervisor, what that test wants done there. It
 // does not return. bare and grouped are what Run and RunWithCgroups are given.
 func Main(m *testing.M, bare, grouped func() *sandbox.Sandbox) {
+	nativebox.Main()
+	if len(os.Args) > 1 && os.Args[1] == EscapeArg {
+		escape.Inside(os.Args[2:])
+	}
+	if listen, to, argv, ok := proxy.ParseCommand(os.Args[1:]); ok {
+		code, err := proxy.Init(listen, to, argv)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		os.Exit(code)
+	}
 	if len(os.Args) > 4 && os.Args[1] == supervisorArg {
 		newBox := bare
 		if os.Args[2] == "grouped" {
@@ -79,12 +97,16 @@ var inside = map[string]func(args []string){
 	"deaf":     deaf,
 	"polite":   polite,
 	"daemon":   daemon,
+	"stubborn": stubborn,
 	"survivor": survivor,
 	"storm":    storm,
 	"traced":   traced,
 	"greet":    greet,
 	"dial":     dial,
+	"fetch":    fetch,
 	"pids":     pids,
+	"retouch":  retouch,
+	"settings": settings,
 	"kernel":   kernelCalls,
 	"hog":      hog,
 	"spin":     spin,
@@ -150,6 +172,12 @@ func daemon(args []string) {
 		return
 	}
 	respawn(args[1] == "clear", "survivor", args[2], strconv.Itoa(os.Getpid()))
+}
+
+// stubborn is a daemon's parent that ignores being asked to end, and stays.
+func stubborn(args []string) {
+	signal.Ignore(syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT)
+	daemon([]string{"stay", "clear", args[0]})
 }
 
 func respawn(clear bool, program string, args ...string) *exec.Cmd {

@@ -92,8 +92,9 @@ func testNetwork(t *testing.T, b *box) {
 		}
 	}
 	if b.has(driver.NetworkFull) {
-		if out, _ := attempt(b, sandbox.FullNetwork); strings.Count(out, "true") != len(targets) {
-			t.Errorf("full network: got %q, want %d connections", out, len(targets))
+		// Abstract sockets are no network: a backend may well keep them away.
+		if out, _ := attempt(b, sandbox.FullNetwork); strings.Contains(out, "tcp false") || !strings.Contains(out, "tcp true") {
+			t.Errorf("full network: got %q, want every TCP connection", out)
 		}
 	}
 	if out, _ := attempt(control(), sandbox.FullNetwork); strings.Count(out, "true") != len(targets) {

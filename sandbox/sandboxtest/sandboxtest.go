@@ -24,22 +24,54 @@ import (
 // per subtest. A backend that does not work here skips the suite with its
 // reason, and fails it where the variable CI is "true".
 func Run(t *testing.T, newBox func() *sandbox.Sandbox) {
-	if err := sandbox.Supervise(); err != nil {
-		t.Fatal(err)
-	}
-	if report := newBox().Probe(t.Context()); !report.Available {
-		skip(t, fmt.Sprintf("sandbox %s does not work here: %s", newBox().Name(), report.Reason))
-	}
+	ready(t, newBox())
 	runAll(t, newBox, core)
 }
 
-// RunWithCgroups runs the part of the suite that control groups may change,
-// and what is asked of them besides, on a backend that was given those of this
-// host. Without any it is skipped as Run is.
-func RunWithCgroups(t *testing.T, newBox func() *sandbox.Sandbox) {
+// ready skips where the backend does not work.
+func ready(t *testing.T, box *sandbox.Sandbox) {
+	t.Helper()
 	if err := sandbox.Supervise(); err != nil {
 		t.Fatal(err)
 	}
+	if report := box.Probe(t.Context()); !report.Available {
+		skip(t, fmt.Sprintf("sandbox %s does not work here: %s", box.Name(), report.Reason))
+	}
+}
+
+// All reports whether the variable HERMES_TEST_SANDBOX is "all": then what
+// takes long is tested as well.
+func All() bool { return os.Getenv("HERMES_TEST_SANDBOX") == "all" }
+
+// Long skips a test that takes long, unless all are asked for.
+func Long(t testing.TB) {
+	t.Helper()
+	if !All() {
+		t.Skip("takes long; wants HERMES_TEST_SANDBOX=all: make sandboxes")
+	}
+}
+
+// RunSlow is Run for a backend whose starts take long: of each theme it runs
+// what says most, and the rest when all is asked for.
+func RunSlow(t *testing.T, newBox func() *sandbox.Sandbox) {
+	if All() {
+		Run(t, newBox)
+		return
+	}
+	ready(t, newBox())
+	runAll(t, newBox, slices.DeleteFunc(slices.Clone(core), func(c check) bool {
+		return !slices.Contains([]string{
+			"exec/arguments", "exec/gaps", "io/stdin to stdout", "io/one writer for both", "env/exactly as given", "files/workspace",
+			"files/socket", "limits/tmp", "life/context", "life/stop", "tree/kill without environment", "isolation/files",
+			"isolation/network", "isolation/processes", "isolation/kernel",
+		}, c.name)
+	}))
+}
+
+// RunWithCgroups runs what is asked of control groups on a backend that was
+// given those of this host and, when all is asked for, the part of the suite
+// that they may change. Without any it is skipped as Run is.
+func RunWithCgroups(t *testing.T, newBox func() *sandbox.Sandbox) {
 	host := sandbox.DetectCgroups()
 	for _, problem := range host.Problems() {
 		t.Log(problem)
@@ -47,14 +79,15 @@ func RunWithCgroups(t *testing.T, newBox func() *sandbox.Sandbox) {
 	if !host.Available() {
 		skip(t, "no control groups here")
 	}
-	if report := newBox().Probe(t.Context()); !report.Available {
-		skip(t, fmt.Sprintf("sandbox %s does not work here: %s", newBox().Name(), report.Reason))
+	ready(t, newBox())
+	runAll(t, newBox, cgroups)
+	if !All() {
+		return
 	}
 	runAll(t, newBox, slices.DeleteFunc(slices.Clone(core), func(c check) bool {
 		theme, _, _ := strings.Cut(c.name, "/")
 		return !slices.Contains([]string{"exec", "limits", "life", "tree"}, theme)
 	}))
-	runAll(t, newBox, cgroups)
 }
 
 func skip(t *testing.T, reason string) {
@@ -110,9 +143,13 @@ var core = []check{
 	{"tree/two at once", testTwoTrees},
 	{"tree/fork storm", testForkStorm},
 	{"tree/traced", testTraced},
+	{"tree/many stops", testManyStops},
 	{"tree/supervisor killed", testSupervisorKilled},
 	{"isolation/files", testHostFiles},
+	{"isolation/attributes", testAttributes},
+	{"isolation/settings", testSettings},
 	{"isolation/network", testNetwork},
+	{"isolation/proxy", testProxy},
 	{"isolation/processes", testProcesses},
 	{"isolation/kernel", testKernel},
 }
@@ -237,7 +274,9 @@ func (l *lines) Write(p []byte) (int, error) {
 }
 
 // hostProcesses returns the processes of the host, as seen by the host, that
-// have token in their command line. Zombies have none.
+// have token in their command line. Zombies have none. What runs on a kernel of
+// its own is seen by the processes of that kernel, which name the session's
+// mark: tests that look for such a token also make it the mark.
 func hostProcesses(t *testing.T, token string) []string {
 	t.Helper()
 	names, err := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -292,6 +331,7 @@ func canceled(t *testing.T) (context.Context, context.CancelCauseFunc) {
 	return context.WithCancelCause(t.Context())
 }
 
+// unique returns a token that can be a mark.
 func unique(prefix string) string {
-	return fmt.Sprintf("%s%d-%d", prefix, os.Getpid(), time.Now().UnixNano())
+	return fmt.Sprintf("%s%dx%d", prefix, os.Getpid(), time.Now().UnixNano())
 }

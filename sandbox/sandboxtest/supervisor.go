@@ -32,7 +32,7 @@ func supervisor(box *sandbox.Sandbox, env, token string) {
 	if err != nil {
 		panic(err)
 	}
-	spec := &sandbox.Spec{Workspace: dir, Program: self, Stdout: os.Stdout, Stderr: os.Stderr}
+	spec := &sandbox.Spec{Workspace: dir, Program: self, Mark: token, Stdout: os.Stdout, Stderr: os.Stderr}
 	if !box.Capabilities().Has(driver.NetworkNone) {
 		spec.Network = sandbox.FullNetwork
 	}

@@ -5,8 +5,11 @@ package sandboxtest
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/driver"
@@ -15,7 +18,11 @@ import (
 // daemonUp starts a program that left a survivor with token behind.
 func (b *box) daemonUp(t *testing.T, main, env, token string) *sandbox.Session {
 	t.Helper()
-	s, _ := b.up(t, "daemon", main, env, token)
+	out := newLines()
+	spec := b.spec(t, "daemon", main, env, token)
+	spec.Stdout, spec.Mark = out, token
+	s := b.start(t, spec)
+	await(t, "first line", out.c)
 	if len(hostProcesses(t, token)) == 0 {
 		t.Fatal("no survivor is found on the host: this test proves nothing")
 	}
@@ -41,7 +48,11 @@ func testKillStray(t *testing.T, b *box) {
 }
 
 func testMainGone(t *testing.T, b *box) {
-	for _, env := range []string{"keep", "clear"} {
+	envs := []string{"clear"}
+	if All() {
+		envs = append(envs, "keep")
+	}
+	for _, env := range envs {
 		token := unique("left" + env)
 		out := newLines()
 		spec := b.spec(t, "daemon", "leave", env, token)
@@ -111,4 +122,30 @@ func testTraced(t *testing.T, b *box) {
 		}
 		wantGone(t, token)
 	}
+}
+
+// testManyStops stops trees that do not want to end, HERMES_TEST_STOPS times.
+func testManyStops(t *testing.T, b *box) {
+	stops := 3
+	if All() {
+		stops = 20
+	}
+	if n, err := strconv.Atoi(os.Getenv("HERMES_TEST_STOPS")); err == nil {
+		stops = n
+	}
+	for range stops {
+		token := unique("stubborn")
+		s, _ := b.up(t, "stubborn", token)
+		if err := s.Stop(time.Millisecond); err != nil {
+			t.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		wantGone(t, token)
+		if t.Failed() {
+			break
+		}
+	}
+	t.Logf("%d stops", stops)
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -217,6 +218,26 @@ func (g *Group) Kill() error {
 		return nil
 	}
 	return g.host.kill.signal(g.mark)
+}
+
+// Empty ends what is in the group and removes it, within about limit. The
+// error matches driver.ErrTreeAlive when something is left.
+func (g *Group) Empty(limit time.Duration) error {
+	for deadline := time.Now().Add(limit); ; time.Sleep(time.Millisecond) {
+		alive, err := g.Alive()
+		if err != nil {
+			return err
+		}
+		if !alive {
+			return g.Remove()
+		}
+		if err := g.Kill(); err != nil {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return &driver.TreeAliveError{Reason: "left in the session's cgroup"}
+		}
+	}
 }
 
 // Remove removes the group, which must be empty. It may be called again.

@@ -30,6 +30,9 @@ type Command struct {
 	// from the first instruction of the program.
 	OpenFiles int
 	FileBytes int64
+	// Attr are further attributes of the process, nil for none. That it has a
+	// session of its own and dies with this process is set in any case.
+	Attr *syscall.SysProcAttr
 	// Group is where the process is born; nil is where this process is.
 	Group *cgroup.Group
 }

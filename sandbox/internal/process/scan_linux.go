@@ -28,6 +28,7 @@ type Stat struct {
 	Start                uint64 // in ticks since boot
 	Zombie               bool
 	bare                 bool // a thread of the kernel, or one that is ending: it has no memory of its own
+	given                bool // its program has been given its environment, be it empty or gone since
 }
 
 // ReadStat reads one process. The error matches fs.ErrNotExist or ESRCH when
@@ -51,6 +52,7 @@ func parseStat(pid int, data []byte) (Stat, error) {
 	session, err2 := strconv.Atoi(string(fields[3]))
 	start, err3 := strconv.ParseUint(string(fields[19]), 10, 64)
 	flags, err4 := strconv.ParseUint(string(fields[6]), 10, 64)
+	given := len(fields) > 48 && string(fields[48]) != "0" // where the environment ends
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return Stat{}, fmt.Errorf("process %d: %w", pid, err)
 	}
@@ -59,6 +61,7 @@ func parseStat(pid int, data []byte) (Stat, error) {
 		PID: pid, Parent: parent, Session: session, Start: start,
 		Zombie: state == 'Z' || state == 'X',
 		bare:   flags&(flagExiting|flagKernelThread) != 0,
+		given:  given,
 	}, nil
 }
 
@@ -119,12 +122,8 @@ func readMark(pid int) (mark string, between bool) {
 	if len(env) > 0 {
 		return "", false
 	}
-	args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil || len(args) > 0 {
-		return "", false
-	}
 	stat, err := ReadStat(pid)
-	return "", err == nil && !stat.Zombie && !stat.bare
+	return "", err == nil && !stat.Zombie && !stat.bare && !stat.given
 }
 
 // settleTime is how long Marked waits for processes that are between two

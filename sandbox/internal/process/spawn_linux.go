@@ -74,10 +74,12 @@ func fork(c *Command, std []*os.File) (main Main, err error) {
 	for _, f := range append(append([]*os.File(nil), std...), c.Files...) {
 		files = append(files, f.Fd())
 	}
-	attr := &syscall.ProcAttr{
-		Dir: c.Dir, Env: c.Env, Files: files,
-		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, Ptrace: len(limits) > 0},
+	var sys syscall.SysProcAttr
+	if c.Attr != nil {
+		sys = *c.Attr
 	}
+	sys.Setsid, sys.Pdeathsig, sys.Ptrace = true, syscall.SIGKILL, len(limits) > 0
+	attr := &syscall.ProcAttr{Dir: c.Dir, Env: c.Env, Files: files, Sys: &sys}
 	finished := make(chan struct{})
 	spawner() <- func() {
 		defer close(finished)

@@ -27,9 +27,14 @@ func fork(c *Command, std []*os.File) (Main, error) {
 	if c.OpenFiles > 0 || c.FileBytes > 0 {
 		return Main{}, errors.ErrUnsupported
 	}
+	var sys syscall.SysProcAttr
+	if c.Attr != nil {
+		sys = *c.Attr
+	}
+	sys.Setsid = true
 	proc, err := os.StartProcess(c.Path, c.Argv, &os.ProcAttr{
 		Dir: c.Dir, Env: c.Env, Files: append(append([]*os.File(nil), std...), c.Files...),
-		Sys: &syscall.SysProcAttr{Setsid: true},
+		Sys: &sys,
 	})
 	if err != nil {
 		return Main{}, err

@@ -1,0 +1,121 @@
+package notify_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hermesboard/hermes/agents/notify"
+	"github.com/hermesboard/hermes/boards"
+	"github.com/hermesboard/hermes/events"
+)
+
+func digest(t *testing.T, p *platform, at string, list ...*board) (stop func()) {
+	t.Helper()
+	clock, err := notify.ParseClock(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &notify.Digester{At: clock, Zone: time.UTC, Platforms: to(p), Warn: func(error) {},
+		Boards: func(context.Context) (all []notify.Board, err error) {
+			for _, b := range list {
+				all = append(all, b)
+			}
+			return all, nil
+		}}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- d.Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestDigestOnceADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, acme, beta := &platform{}, newBoard(t, "acme"), newBoard(t, "beta")
+		acme.must(t, boards.Subscribe{To: chat1})
+		beta.must(t, boards.Subscribe{To: chat1})
+		beta.must(t, boards.Subscribe{To: chat2})
+		acme.must(t, boards.Subscribe{Tenant: "x", To: chat2}) // no whole board
+		acme.must(t, boards.CompleteTask{Task: acme.create(t, boards.NewTask{Title: "a"})})
+		acme.must(t, boards.BlockTask{Task: acme.create(t, boards.NewTask{Title: "canary"}), Reason: "which?"})
+		stop := digest(t, p, "07:30", acme, beta)
+		time.Sleep(7 * time.Hour)
+		stop()
+		if len(p.all()) != 0 {
+			t.Fatal("a digest by night")
+		}
+		for range 3 { // restarts around the hour
+			stop = digest(t, p, "07:30", acme, beta)
+			time.Sleep(20 * time.Minute)
+			synctest.Wait()
+			stop()
+		}
+		got := p.all()
+		if len(got) != 2 || got[0].to != chat1 || got[1].to != chat2 {
+			t.Fatalf("got %+v, want one digest each", got)
+		}
+		text := got[0].notice.Text()
+		for _, want := range []string{"Good morning. ", "2 boards", "acme: 1 done, 1 needs you (t2)", "beta: nothing", "Heads: acme ", "$0.00 of $50.00 a day"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("got\n%s\nwant %q in it", text, want)
+			}
+		}
+		if other := got[1].notice.Text(); strings.Contains(other, "acme") || !strings.Contains(other, "beta: nothing") {
+			t.Errorf("got\n%s", other)
+		}
+		stop = digest(t, p, "07:30", acme, beta)
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		stop()
+		if got = p.all(); len(got) != 4 || !strings.Contains(got[2].notice.Text(), "acme: 1 needs you (t2)\n") {
+			t.Errorf("got %d messages, the third\n%s", len(got), got[min(2, len(got)-1)].notice.Text())
+		}
+	})
+}
+
+func TestDigestThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, acme := &platform{}, newBoard(t, "acme")
+		acme.must(t, boards.Subscribe{To: chat1})
+		tries := 0
+		p.fail(func(*notify.Notice) (bool, error) {
+			if tries++; tries < 5 {
+				return false, errors.New("unreachable")
+			}
+			return true, &notify.LostError{Err: errors.New("reset")}
+		})
+		stop := digest(t, p, "00:10", acme)
+		time.Sleep(10 * time.Hour)
+		synctest.Wait()
+		stop()
+		if got := p.all(); len(got) != 1 || tries != 5 {
+			t.Errorf("got %d digests after %d tries, want 1 after 5", len(got), tries)
+		}
+		late := digest(t, p, "04:00", acme)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		late()
+		if got := p.all(); len(got) != 1 {
+			t.Errorf("got %d digests, the last 6 hours late", len(got))
+		}
+		p.fail(func(*notify.Notice) (bool, error) {
+			return false, &notify.PermanentError{Err: errors.New("chat not found")}
+		})
+		time.Sleep(24*time.Hour - 11*time.Hour)
+		stop = digest(t, p, "00:10", acme)
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		stop()
+		if dead := acme.dead(); len(dead) != 1 || dead[0].To != (events.Destination{Platform: "telegram", Chat: "1"}) {
+			t.Errorf("got %+v", dead)
+		}
+	})
+}

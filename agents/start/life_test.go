@@ -1,0 +1,104 @@
+//go:build linux
+
+package start
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hermesboard/hermes/agents/supervise"
+	"github.com/hermesboard/hermes/sandbox"
+	"github.com/hermesboard/hermes/sandbox/localbox"
+)
+
+// inSandbox runs the program of its home in a sandbox, as a supervisor does.
+func inSandbox(spec supervise.Spec) error {
+	if err := sandbox.Supervise(); err != nil {
+		return err
+	}
+	s, err := localbox.New().Start(context.Background(), &sandbox.Spec{
+		Argv: []string{filepath.Join(spec.Home, "program"), "60"}, Workspace: spec.Home, Mark: spec.Mark, Network: sandbox.FullNetwork,
+	})
+	if err != nil {
+		return err
+	}
+	_, err = s.Wait()
+	return err
+}
+
+// TestKilledWhileStarting: a program that is being started has, until it is
+// executed, its supervisor's environment and no mark. If the supervisor is
+// killed just then it must not come up after the run was taken for gone. The
+// moment is made long by a lease on the program's file, which the kernel has to
+// get back before it executes it.
+func TestKilledWhileStarting(t *testing.T) {
+	s := newStarter(t, "sandbox")
+	program := filepath.Join(s.Home, "program")
+	copyProgram(t, "/bin/sleep", program)
+	lease, err := os.Open(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lease.Close()
+	wanted := make(chan os.Signal, 1)
+	signal.Notify(wanted, syscall.SIGIO)
+	defer signal.Stop(wanted)
+	if _, err := unix.FcntlInt(lease.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+		t.Skipf("no leases on files here: %v", err)
+	}
+
+	a := assignment(1)
+	p, err := s.Start(t.Context(), a, "token", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Release(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-wanted: // its child executes the program, and waits
+	case <-time.After(20 * time.Second):
+		t.Fatal("the program is not started")
+	}
+	if marked, err := sandbox.Marked(Mark(a.Board, a.Run)); err != nil || len(marked) > 0 {
+		t.Errorf("got processes %v, %v marked; want none yet", marked, err)
+	}
+	syscall.Kill(int(p.started.PID), syscall.SIGKILL)
+	awaitEnd(t, p)
+	if gone, err := awaitGone(t.Context(), a.Board, a.Run, p.started, 20*time.Second); err != nil || !gone {
+		t.Fatalf("got gone %v, %v", gone, err)
+	}
+	lease.Close() // now nothing keeps the program from being executed
+	for end := time.Now().Add(200 * time.Millisecond); time.Now().Before(end); {
+		if left, err := sandbox.Marked(Mark(a.Board, a.Run)); err != nil || len(left) > 0 {
+			t.Fatalf("processes %v, %v came up after the run was gone", left, err)
+		}
+	}
+}
+
+func copyProgram(t *testing.T, from, to string) {
+	t.Helper()
+	src, err := os.Open(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	dst, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY, 0o700)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(dst, src); err != nil {
+		t.Fatal(err)
+	}
+	if err := dst.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,237 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hermesboard/hermes/agents/runtime/runtimetest"
+	"github.com/hermesboard/hermes/events"
+	"github.com/hermesboard/hermes/sandbox/bwrapbox"
+)
+
+// canary is the key of these tests: it may be nowhere but in the profile's .env
+// and at the provider.
+const canary = "sk-canary-6f1ed002ab5595859014ebf0951522d9"
+
+// modelled is a place whose agent, clerk, is an imitation of Claude Code in
+// bubblewrap without a network, and a provider that answers by a script.
+type modelled struct {
+	*place
+	model *runtimetest.Model
+}
+
+func newModelled(t *testing.T, change func(*events.Policy), script func(n int, r *runtimetest.Request) runtimetest.Reply) *modelled {
+	t.Helper()
+	if r := bwrapbox.New(nil).Probe(t.Context()); !r.Available {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(r.Reason)
+		}
+		t.Skip("bubblewrap: " + r.Reason)
+	}
+	m := &modelled{place: newPlace(t, nil, change), model: &runtimetest.Model{Script: script}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if key := r.Header.Get("X-Api-Key"); key != canary && r.URL.Path == "/v1/messages" {
+			t.Errorf("the provider was shown another key, of %d bytes", len(key))
+		}
+		m.model.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	m.write(".env", "CLERK_KEY="+canary+"\n")
+	m.write("agents/clerk/config.yaml", fmt.Sprintf(`runtime:
+  kind: claude
+  command: %s
+  model: claude-sonnet-5-5
+  tools: [Write]
+model_endpoint:
+  kind: anthropic
+  upstream: %s
+  credential: {env: CLERK_KEY}
+  prices:
+    - {model: "claude-*", input: 3000000, output: 15000000, as_of: 2026-11-22}
+terminal:
+  backend: bubblewrap
+`, imitation(t, "claude"), server.URL))
+	return m
+}
+
+// imitation is a file with the name of a program: this test's own, which plays
+// it when it is called so.
+func imitation(t *testing.T, name string) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), name)
+	if os.Link(self, file) == nil {
+		return file
+	}
+	from, err := os.Open(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	to, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY, 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(to, from); err != nil {
+		t.Fatal(err)
+	}
+	if err := to.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func (m *modelled) write(name, text string) {
+	m.t.Helper()
+	file := filepath.Join(m.dir, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		m.t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+func (m *modelled) read(name string) string {
+	m.t.Helper()
+	b, err := os.ReadFile(filepath.Join(m.dir, name))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return string(b)
+}
+
+// secret looks for the key in everything the home has but the .env.
+func (m *modelled) secret() {
+	m.t.Helper()
+	err := filepath.WalkDir(m.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || path == filepath.Join(m.dir, ".env") {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err == nil && strings.Contains(string(b), canary) {
+			m.t.Errorf("the key is in %s", path)
+		}
+		return err
+	})
+	if err != nil {
+		m.t.Error(err)
+	}
+}
+
+type (
+	modelRequest = runtimetest.Request
+	modelReply   = runtimetest.Reply
+)
+
+func says(replies ...modelReply) func(int, *modelRequest) modelReply {
+	return func(n int, _ *modelRequest) modelReply {
+		if n < len(replies) {
+			return replies[n]
+		}
+		return modelReply{Text: "All done."}
+	}
+}
+
+// TestModelledAgent: an agent asks, is answered, goes on in the same
+// conversation and completes. What it cost is on record; its key is not.
+func TestModelledAgent(t *testing.T) {
+	m := newModelled(t, nil, says(
+		modelReply{Tool: "kanban_show"},
+		modelReply{Tool: "kanban_block", Args: map[string]any{"reason": "Which colour?", "kind": "needs_input"}},
+		modelReply{Text: "I wait."},
+		modelReply{Tool: "kanban_complete", Args: map[string]any{"summary": "painted"}},
+	))
+	id := m.create("clerk")
+	m.must("kanban", "dispatch")
+	m.endsAs(id, "blocked")
+	m.must("kanban", "answer", id, "green")
+	m.must("kanban", "dispatch")
+	m.endsAs(id, "blocked", "completed")
+
+	asked := m.model.Requests()
+	if len(asked) < 4 || !asked[3].Heard("green") || !asked[3].Heard("Nobody watches") {
+		t.Errorf("the second attempt did not go on in the conversation of the first (%d requests)", len(asked))
+	}
+	for _, r := range m.show(id).Runs {
+		u := r.Usage
+		if u.Source != "endpoint" || u.Model != "claude-sonnet-5-5" || u.TokensIn == 0 || u.TokensOut == 0 || u.CostMicros == 0 || u.Currency != "USD" {
+			t.Errorf("%s: got usage %+v", r.Run, u)
+		}
+	}
+	if out := m.must("cost", "--by", "model"); !strings.Contains(out, "claude-sonnet-5-5") {
+		t.Errorf("cost: got\n%s", out)
+	}
+	if out := m.must("kanban", "log", id+".1"); !strings.Contains(out, "I wait.") || strings.Contains(out, `{"type"`) {
+		t.Errorf("log: got\n%s", out)
+	}
+	if out := m.must("kanban", "log", id+".1", "--raw"); !strings.Contains(out, `{"`) || !strings.Contains(out, `"type":"system"`) {
+		t.Errorf("raw log: got\n%s", out)
+	}
+	m.secret()
+}
+
+// TestModelFailures: what its provider says of an agent's key, credit and
+// limits is the end of its attempt.
+func TestModelFailures(t *testing.T) {
+	for name, c := range map[string]struct {
+		reply modelReply
+		want  string
+		why   string
+	}{
+		"key":      {modelReply{Status: 401, Type: "authentication_error", Say: "no"}, "auth", "hermes agent release clerk"},
+		"credit":   {modelReply{Status: 402, Type: "billing_error", Say: "no"}, "credit", "hermes agent release clerk"},
+		"overload": {modelReply{Status: 529, Type: "overloaded_error", Say: "no"}, "overloaded", "hermes agent release clerk"},
+		"limit": {modelReply{Status: 429, Type: "rate_limit_error", Say: "no", Header: http.Header{"Retry-After": {"3600"}}},
+			"rate_limited", "the next one waits"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newModelled(t, nil, func(int, *modelRequest) modelReply { return c.reply })
+			m.gateway()
+			id := m.create("clerk")
+			m.endsAs(id, c.want)
+			if out := m.must("kanban", "why", id); !strings.Contains(out, c.why) {
+				t.Errorf("why: got\n%s", out)
+			}
+			if at := m.show(id).RetryAt; name == "limit" && at.Sub(m.show(id).Runs[0].Ended).Minutes() < 55 {
+				t.Errorf("got %v, want that the provider's time is kept", at)
+			}
+			m.secret()
+		})
+	}
+}
+
+// TestModelBudget: a run whose budget is spent gets no further answer.
+func TestModelBudget(t *testing.T) {
+	for name, set := range map[string]func(*events.Policy){
+		"money":  func(p *events.Policy) { p.Budget.Run = 5000 }, // 3300 micros an answer
+		"tokens": func(p *events.Policy) { p.TokenBudget.Run = 2000 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newModelled(t, set, func(int, *modelRequest) modelReply { return modelReply{Tool: "kanban_show"} })
+			m.gateway()
+			id := m.create("clerk")
+			m.endsAs(id, "budget")
+			if n := len(m.model.Requests()); n != 2 {
+				t.Errorf("got %d answers of the model, want 2", n)
+			}
+			if out := m.must("kanban", "why", id); !strings.Contains(out, "budget.run") {
+				t.Errorf("why: got\n%s", out)
+			}
+		})
+	}
+}

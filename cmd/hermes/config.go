@@ -1,0 +1,450 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"github.com/hermesboard/hermes/agents"
+	"github.com/hermesboard/hermes/agents/profile"
+	"github.com/hermesboard/hermes/boards"
+	"github.com/hermesboard/hermes/boards/api"
+)
+
+func configCommand(env Env) *cli.Command {
+	return noun(env, "config", "the configuration of a profile",
+		verb(env, "set", "KEY VALUE", "set a key; comments and all else stay", `
+Lists and objects are YAML or JSON. A key whose name ends in _TOKEN, _KEY,
+_SECRET or _PASSWORD is a secret: it goes to .env and is never an argument; with
+- for its value it is read from standard input, or asked for.
+
+  hermes -p acme config set terminal.backend docker
+  hermes -p acme config set agent.disabled_toolsets '["flowzap","creative","media"]'
+  hermes -p acme config set TELEGRAM_BOT_TOKEN -`, nil, runConfigSet),
+		verb(env, "get", "KEY", "print the value of a key; of a secret only whether it is set", "Example:\n  hermes config get terminal.backend", nil, runConfigGet),
+		verb(env, "unset", "KEY", "take a key out", "Example:\n  hermes config unset terminal.backend", nil, runConfigUnset),
+		verb(env, "list,ls,show", "", "print the keys that are set", "", nil, runConfigList),
+		verb(env, "check", "", "say what is wrong with configuration, secrets and agents", "", nil, runConfigCheck),
+		verb(env, "edit", "", "open it in $EDITOR; what is wrong is not saved", "", nil, runConfigEdit),
+		verb(env, "schema", "", "list every key there is", "", nil, runConfigSchema),
+	)
+}
+
+// keyError turns what is wrong with a key into an answer with a hint.
+func keyError(err error) error {
+	var key *profile.KeyError
+	if !errors.As(err, &key) {
+		return err
+	}
+	hint := "hermes config schema lists the keys"
+	if key.Near != "" {
+		hint = "did you mean " + key.Near + "?"
+	}
+	return &usageError{msg: key.Error(), hint: hint}
+}
+
+func runConfigSet(_ context.Context, x *call) error {
+	a, err := x.args(1, 2, "a key and its value")
+	if err != nil {
+		return err
+	}
+	home, dir, err := x.configFolder()
+	if err != nil {
+		return err
+	}
+	if profile.IsSecretKey(a[0]) {
+		return x.setSecret(home, dir, strings.ToUpper(a[0]), a[1:])
+	}
+	if len(a) < 2 {
+		return &usageError{msg: "wants a key and its value", hint: "hermes config set --help"}
+	}
+	if err := x.mayConfigure(home, a[0]); err != nil {
+		return err
+	}
+	value := a[1]
+	if value == "-" {
+		if value, err = x.readFile("-", 1<<20); err != nil {
+			return err
+		}
+	}
+	if err := profile.EditConfig(dir, func(file []byte) ([]byte, error) { return profile.Set(file, a[0], value) }); err != nil {
+		return keyError(err)
+	}
+	if a[0] == "terminal.cwd" {
+		if info, err := os.Stat(value); err != nil || !info.IsDir() {
+			x.say("%s is not there yet: mkdir -p %s", value, shellQuote(value))
+		}
+	}
+	return x.saySet(a[0])
+}
+
+// mayConfigure keeps a profile that may not open every board from giving
+// itself more than it was given.
+func (x *call) mayConfigure(home, key string) error {
+	p, err := x.profileIn(home)
+	if err != nil || p.MayOpenAll() || key != "boards" {
+		return nil // one that cannot be read is being mended
+	}
+	return &boards.Rejection{Code: "not_operator", Detail: "which boards profile " + p.Name + " may open is the operator's affair",
+		Hint: "hermes -p default profile boards " + p.Name + " BOARD…"}
+}
+
+func (x *call) saySet(key string) error {
+	if x.json() {
+		return x.emit(map[string]string{"set": key})
+	}
+	if !x.flag("quiet") {
+		x.say("%s is set", key)
+	}
+	return nil
+}
+
+// configFolder is the folder of the profile that is meant, whatever its
+// configuration holds: that may be what is to be mended.
+func (x *call) configFolder() (home, dir string, err error) {
+	h, err := x.home()
+	if err != nil {
+		return "", "", err
+	}
+	defer h.Close()
+	name := x.profileName(h.Dir())
+	if !profile.ValidName(name) {
+		return "", "", usagef("%q is not the name of a profile (want lower-case letters, digits, - and _)", name)
+	}
+	dir = profile.Dir(h.Dir(), name)
+	if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
+		return "", "", unknownProfile(h.Dir(), name)
+	}
+	return h.Dir(), dir, nil
+}
+
+// setSecret takes a secret from standard input, never from the arguments, which
+// other users of this host could see.
+func (x *call) setSecret(home, dir, name string, rest []string) error {
+	if len(rest) > 0 && rest[0] != "-" {
+		line := "hermes config set " + name + " -"
+		if p := x.profileName(home); p != profile.Default {
+			line = "hermes -p " + p + " config set " + name + " -"
+		}
+		return &usageError{msg: name + " is a secret: an argument would show it to other users of this host and stay in the shell's history",
+			hint: line + "   reads it from standard input, or asks for it"}
+	}
+	value, err := x.readSecret(name)
+	if err != nil {
+		return err
+	}
+	if err := profile.EditSecrets(dir, func(s *profile.Secrets) error { return s.Set(name, value) }); err != nil {
+		return err
+	}
+	return x.saySet(name)
+}
+
+// maxSecret bounds a secret that is typed or piped.
+const maxSecret = 64 << 10
+
+// readSecret asks for a secret without showing it, or reads standard input.
+func (x *call) readSecret(name string) (profile.Secret, error) {
+	var b []byte
+	var err error
+	if f, ok := x.Stdin.(*os.File); ok && x.Prompt {
+		fmt.Fprintf(x.Stderr, "%s: ", name)
+		b, err = term.ReadPassword(int(f.Fd()))
+		fmt.Fprintln(x.Stderr)
+	} else {
+		b, err = io.ReadAll(io.LimitReader(x.Stdin, maxSecret+1))
+	}
+	value := strings.TrimRight(string(b), "\r\n")
+	switch {
+	case err != nil:
+		return profile.Secret{}, fmt.Errorf("read %s: %w", name, err)
+	case value == "":
+		return profile.Secret{}, &usageError{msg: "no value for " + name + " on standard input", hint: "hermes config set " + name + " - < FILE"}
+	case len(value) > maxSecret || strings.ContainsAny(value, "\x00"):
+		return profile.Secret{}, usagef("what came for %s is no secret", name)
+	}
+	return profile.NewSecret(value), nil
+}
+
+func runConfigGet(_ context.Context, x *call) error {
+	a, err := x.args(1, 1, "a key")
+	if err != nil {
+		return err
+	}
+	_, dir, err := x.configFolder()
+	if err != nil {
+		return err
+	}
+	if profile.IsSecretKey(a[0]) {
+		return x.getSecret(dir, strings.ToUpper(a[0]))
+	}
+	home, p, err := x.homeAndProfile()
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	v, ok, err := p.Config.Get(a[0])
+	switch {
+	case err != nil:
+		return keyError(err)
+	case x.json():
+		return x.emit(v)
+	case !ok:
+		x.say("%s is not set", a[0])
+		return exitError(exitRefused)
+	}
+	return x.printYAML(v)
+}
+
+func (x *call) getSecret(dir, name string) error {
+	s, err := profile.LoadSecrets(dir)
+	if err != nil {
+		return err
+	}
+	v, ok := s.Get(name)
+	if x.json() {
+		return x.emit(map[string]any{"name": name, "set": ok})
+	}
+	if !ok {
+		x.say("%s is not set", name)
+		return exitError(exitRefused)
+	}
+	fmt.Fprintln(x.Stdout, v)
+	return nil
+}
+
+func (x *call) printYAML(v any) error {
+	if s, ok := v.(string); ok {
+		fmt.Fprintln(x.Stdout, s)
+		return nil
+	}
+	b, err := yaml.MarshalWithOptions(v, yaml.Indent(2), yaml.IndentSequence(true))
+	if err == nil {
+		_, err = x.Stdout.Write(b)
+	}
+	return err
+}
+
+func runConfigUnset(_ context.Context, x *call) error {
+	a, err := x.args(1, 1, "a key")
+	if err != nil {
+		return err
+	}
+	home, dir, err := x.configFolder()
+	if err != nil {
+		return err
+	}
+	if profile.IsSecretKey(a[0]) {
+		name := strings.ToUpper(a[0])
+		err = profile.EditSecrets(dir, func(s *profile.Secrets) error {
+			if !s.Unset(name) {
+				return &api.Error{Code: api.CodeNotFound, Message: name + " is not set"}
+			}
+			return nil
+		})
+	} else if err = x.mayConfigure(home, a[0]); err == nil {
+		err = keyError(profile.EditConfig(dir, func(file []byte) ([]byte, error) { return profile.Unset(file, a[0]) }))
+	}
+	if err != nil {
+		return err
+	}
+	if x.json() {
+		return x.emit(map[string]string{"unset": a[0]})
+	}
+	x.say("%s is not set any more", a[0])
+	return nil
+}
+
+func runConfigList(_ context.Context, x *call) error {
+	home, p, err := x.homeAndProfile()
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	secrets, err := profile.LoadSecrets(p.Dir)
+	if err != nil {
+		return err
+	}
+	if x.json() {
+		return x.emit(struct {
+			Profile string         `json:"profile"`
+			Config  profile.Config `json:"config"`
+			Secrets []string       `json:"secrets"`
+		}{p.Name, p.Config, secrets.Names()})
+	}
+	for _, k := range profile.Keys() {
+		v, ok, err := p.Config.Get(k.Path)
+		if err != nil {
+			return err
+		}
+		if ok {
+			b, err := yaml.MarshalWithOptions(v, yaml.JSON())
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(x.Stdout, "%s = %s\n", k.Path, line(string(b)))
+		}
+	}
+	for _, name := range secrets.Names() {
+		fmt.Fprintf(x.Stdout, "%s = ***\n", name)
+	}
+	return nil
+}
+
+func runConfigCheck(_ context.Context, x *call) error {
+	home, p, err := x.homeAndProfile()
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	wrong := x.configProblems(home.Dir(), p)
+	if x.json() {
+		if err := x.emit(map[string][]string{"problems": wrong}); err != nil {
+			return err
+		}
+	} else {
+		for _, w := range wrong {
+			fmt.Fprintln(x.Stdout, line(w))
+		}
+		if len(wrong) == 0 {
+			fmt.Fprintf(x.Stdout, "profile %s is in order\n", p.Name)
+		}
+	}
+	if len(wrong) > 0 {
+		return exitError(exitRefused)
+	}
+	return nil
+}
+
+func (x *call) configProblems(home string, p *profile.Profile) []string {
+	wrong := []string{}
+	add := func(format string, a ...any) { wrong = append(wrong, fmt.Sprintf(format, a...)) }
+	secrets, err := profile.LoadSecrets(p.Dir)
+	if err != nil {
+		add("%v", err)
+		secrets = &profile.Secrets{}
+	}
+	if _, ok := secrets.Get(p.Config.Telegram.TokenName()); ok && len(p.Config.Telegram.Allow) == 0 {
+		add("there is a bot, but telegram.allow names nobody: its gateway will not start")
+	}
+	for _, h := range p.Config.Webhooks {
+		if _, ok := secrets.Get(h.Secret); !ok {
+			add("webhook %s is signed with %s, which is not set", h.Name, h.Secret)
+		}
+	}
+	if cwd := p.Config.Terminal.Cwd; cwd != "" {
+		if info, err := os.Stat(cwd); err != nil || !info.IsDir() {
+			add("terminal.cwd: there is no folder %s", cwd)
+		}
+	}
+	if !p.MayOpenAll() && len(p.Config.Boards) == 0 {
+		add("boards: it may open none")
+	}
+	names, err := agents.List(p.Dir)
+	if err != nil {
+		add("%v", err)
+	}
+	load := agentsOf(home, p.Name, "")
+	for _, name := range names {
+		a, err := load(name)
+		if err != nil {
+			add("%v", err)
+		} else if e := a.Endpoint; e != nil && e.Credential.Env != "" {
+			if _, ok := secrets.Get(e.Credential.Env); !ok {
+				add("agent %s wants the secret %s, which is not set", name, e.Credential.Env)
+			}
+		}
+	}
+	return wrong
+}
+
+func runConfigEdit(ctx context.Context, x *call) error {
+	home, dir, err := x.configFolder()
+	if err != nil {
+		return err
+	}
+	editor := x.Getenv("VISUAL")
+	if editor == "" {
+		editor = x.Getenv("EDITOR")
+	}
+	if editor == "" {
+		return &usageError{msg: "neither VISUAL nor EDITOR names an editor", hint: "EDITOR=vi hermes config edit"}
+	}
+	before, err := os.ReadFile(filepath.Join(dir, profile.ConfigFile))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	f, err := os.CreateTemp("", "hermes-*.yaml")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if _, err := f.Write(before); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	for {
+		cmd := exec.CommandContext(ctx, "sh", "-c", editor+` "$1"`, "sh", f.Name())
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = x.Stdin, x.Stdout, x.Stderr
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("%s: %w", editor, err)
+		}
+		after, err := os.ReadFile(f.Name())
+		if err != nil {
+			return err
+		}
+		var old, c profile.Config
+		if err := profile.ParseConfig(after, &c); err == nil {
+			if profile.ParseConfig(before, &old) == nil && !slices.Equal(old.Boards, c.Boards) {
+				if err := x.mayConfigure(home, "boards"); err != nil {
+					return err
+				}
+			}
+			return x.saveEdited(dir, before, after)
+		} else if x.say("%v", err); !x.Prompt {
+			return &boards.Rejection{Code: "bad_config", Detail: "not saved", Hint: "hermes config schema lists the keys"}
+		}
+		fmt.Fprint(x.Stderr, "Edit it again? [Y/n] ")
+		if answer, err := bufio.NewReader(x.Stdin).ReadString('\n'); err != nil || strings.HasPrefix(strings.ToLower(answer), "n") {
+			return &boards.Rejection{Code: "not_confirmed", Detail: "not saved"}
+		}
+	}
+}
+
+func (x *call) saveEdited(dir string, before, after []byte) error {
+	if string(before) == string(after) {
+		x.say("nothing was changed")
+		return nil
+	}
+	return profile.EditConfig(dir, func(now []byte) ([]byte, error) {
+		if string(now) != string(before) {
+			return nil, &boards.Rejection{Code: "conflict", Detail: "somebody else changed it meanwhile; nothing was saved"}
+		}
+		return after, nil
+	})
+}
+
+func runConfigSchema(_ context.Context, x *call) error {
+	keys := profile.Keys()
+	if x.json() {
+		return x.emit(keys)
+	}
+	out := [][]string{{"KEY", "TYPE", "WHAT"}}
+	for _, k := range keys {
+		out = append(out, []string{k.Path, k.Type, k.About})
+	}
+	table(x.Stdout, x.Width, out)
+	return nil
+}

@@ -1,0 +1,127 @@
+//go:build linux && (amd64 || arm64)
+
+package nativebox
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hermesboard/hermes/sandbox/driver"
+)
+
+// runMain starts the main process and is the first process of the sandbox
+// until that has ended. It returns only when it could not start it.
+func runMain(path string, o *orders) error {
+	if orphaned() {
+		return errors.New("the supervisor is gone")
+	}
+	if err := resetSignals(); err != nil {
+		return err
+	}
+	main, err := syscall.ForkExec(path, o.Argv, &syscall.ProcAttr{
+		Env: o.Env, Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		return &specError{&os.PathError{Op: "exec", Path: o.Argv[0], Err: err}}
+	}
+	// The streams are the program's alone: they end with it.
+	if err := leaveStreams(); err != nil {
+		return err
+	}
+	fd, err := unix.PidfdOpen(main, 0)
+	if err != nil {
+		return fmt.Errorf("open the main process: %w", err)
+	}
+	if err := send(report{}, fd); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	status := reapUntil(main)
+	exit := driver.ExitStatus{Code: status.ExitStatus()}
+	if status.Signaled() {
+		exit = driver.ExitStatus{Code: 128 + int(status.Signal()), Signal: status.Signal()}
+	}
+	send(report{Exit: &exit}, -1) // nobody is left to tell of an error
+	os.Exit(exit.Code)
+	return nil
+}
+
+// resetSignals takes back the handlers of Go's runtime. The kernel keeps
+// signals that have none from the first process of a process name space, so
+// that the sandbox's programs cannot end this one to have their own end taken
+// for a failure of ours. Real faults still end it, and so does the supervisor.
+func resetSignals() error {
+	var defaults [4]uint64 // of a kernel's struct sigaction
+	for sig := 1; sig <= 64; sig++ {
+		if sig == int(unix.SIGKILL) || sig == int(unix.SIGSTOP) {
+			continue
+		}
+		_, _, errno := unix.Syscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&defaults)), 0, 8, 0, 0)
+		if errno != 0 {
+			return fmt.Errorf("reset signal %d: %w", sig, errno)
+		}
+	}
+	return nil
+}
+
+// orphaned reports whether the supervisor ended before it was asked for that
+// this process ends with it.
+func orphaned() bool {
+	fds := []unix.PollFd{{Fd: reportsFD}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n > 0 && fds[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
+}
+
+// leaveStreams puts the null device in the place of the standard streams.
+func leaveStreams() error {
+	null, err := unix.Open(nullDevice, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	for fd := range 3 {
+		if err := unix.Dup3(null, fd, unix.O_CLOEXEC); err != nil {
+			return fmt.Errorf("leave stream %d: %w", fd, err)
+		}
+	}
+	return unix.Close(null)
+}
+
+// reapUntil waits for the main process, and for orphans meanwhile.
+func reapUntil(main int) unix.WaitStatus {
+	for {
+		var status unix.WaitStatus
+		if pid, err := unix.Wait4(-1, &status, 0, nil); err == nil && pid == main {
+			return status
+		}
+	}
+}
+
+// lookPath finds a program without a slash in the PATH of env.
+func lookPath(program string, env []string) (string, error) {
+	if strings.Contains(program, "/") {
+		return program, nil
+	}
+	for _, entry := range env {
+		path, ok := strings.CutPrefix(entry, "PATH=")
+		if !ok {
+			continue
+		}
+		for _, dir := range filepath.SplitList(path) {
+			candidate := filepath.Join(dir, program)
+			info, err := os.Stat(candidate)
+			if filepath.IsAbs(dir) && err == nil && !info.IsDir() && info.Mode()&0o111 != 0 {
+				return candidate, nil
+			}
+		}
+		return "", fmt.Errorf("%s: %w", program, exec.ErrNotFound)
+	}
+	return "", fmt.Errorf("%s: no PATH is given: %w", program, fs.ErrNotExist)
+}

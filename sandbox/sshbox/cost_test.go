@@ -1,0 +1,104 @@
+//go:build linux && (amd64 || arm64)
+
+package sshbox_test
+
+import (
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/hermesboard/hermes/sandbox"
+)
+
+// BenchmarkStart reports how long it takes from the call until the program's
+// first output, against the same command by hand over a connection of its own.
+// The kinds take turns, because a host's load changes.
+func BenchmarkStart(b *testing.B) {
+	need(b)
+	box := shared.box()
+	if report := box.Probe(b.Context()); !report.Available { // the binary is there from now on
+		b.Fatal(report.Reason)
+	}
+	dir := b.TempDir()
+	var bare, ours []time.Duration
+	for b.Loop() {
+		began := time.Now()
+		client, out := byHand(b)
+		bare = append(bare, first(b, out, began))
+		client.Close()
+
+		read, write := io.Pipe()
+		began = time.Now()
+		s, err := box.Start(b.Context(), &sandbox.Spec{
+			Argv: []string{"/bin/echo", "first"}, Workspace: dir, Network: sandbox.FullNetwork, Stdout: write,
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		ours = append(ours, first(b, read, began))
+		go io.Copy(io.Discard, read) // ends with the test binary
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(median(bare), "bare-ms")
+	b.ReportMetric(median(ours), "ms")
+	b.ReportMetric(median(ours)/median(bare), "ratio")
+}
+
+func byHand(b *testing.B) (*ssh.Client, io.Reader) {
+	b.Helper()
+	raw, err := os.ReadFile(shared.key())
+	if err != nil {
+		b.Fatal(err)
+	}
+	signer, err := ssh.ParsePrivateKey(raw)
+	if err != nil {
+		b.Fatal(err)
+	}
+	known, err := knownhosts.New(shared.knownHosts())
+	if err != nil {
+		b.Fatal(err)
+	}
+	client, err := ssh.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(shared.port)), &ssh.ClientConfig{
+		User: account(), Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: known,
+		HostKeyAlgorithms: []string{ssh.KeyAlgoED25519},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	session, err := client.NewSession()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := session.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := session.Start("exec /bin/echo first"); err != nil {
+		b.Fatal(err)
+	}
+	return client, out
+}
+
+func first(b *testing.B, out io.Reader, began time.Time) time.Duration {
+	b.Helper()
+	var line [16]byte
+	if _, err := out.Read(line[:]); err != nil {
+		b.Fatal(err)
+	}
+	return time.Since(began)
+}
+
+func median(all []time.Duration) float64 {
+	slices.Sort(all)
+	return float64(all[len(all)/2].Microseconds()) / 1000
+}
