@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"slices"
@@ -14,11 +15,15 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/hermesboard/hermes/agents/notify"
+	"github.com/hermesboard/hermes/boards/api"
 )
 
 // stopWithin is how long a gateway that was told to end may take, and how long
 // agents have to leave by themselves when their runs are stopped with it.
 const stopWithin = 10 * time.Second
+
+// chatAgain is after how long a chat that ended by itself is tried again.
+const chatAgain = time.Minute
 
 // stopRuns is the signal that ends a gateway and its runs; it is sent by
 // hermes gateway stop --now. Two interrupts mean the same, but may merge into
@@ -47,6 +52,7 @@ type gateway struct {
 	as   *gatewayProfile
 	only []string
 	log  zerolog.Logger
+	chat *chatPart // nil = it has none
 
 	mu       sync.Mutex
 	kept     map[string]bool     // boards it holds or waits for
@@ -89,10 +95,18 @@ func runGateway(ctx context.Context, x *call) error {
 	if err != nil {
 		return err
 	}
-	if h.teller, err = newTeller(as.Profile, as.secrets, nil); err != nil {
+	g := &gateway{host: h, as: as, only: x.list("only"), log: log, kept: make(map[string]bool), services: make(map[string]*service)}
+	chats := make(map[string]notify.Platform)
+	if as.lock != nil { // it has a bot, and nobody else uses it
+		g.chat, err = newChat(chatWires{Profile: as.Profile, Secrets: as.secrets, Home: home, Held: g.heldBoard, Warn: func(err error) { h.warn("", err) }})
+		if err != nil {
+			return err
+		}
+		chats["telegram"] = g.chat.Sender
+	}
+	if h.teller, err = newTeller(as.Profile, as.secrets, chats); err != nil {
 		return err
 	}
-	g := &gateway{host: h, as: as, only: x.list("only"), log: log, kept: make(map[string]bool), services: make(map[string]*service)}
 	return g.run(ctx, signals)
 }
 
@@ -109,8 +123,11 @@ func (g *gateway) run(ctx context.Context, signals <-chan os.Signal) error {
 	done := make(chan struct{})
 	go func() { g.hold(taking, serving); close(done) }()
 	beside := &errands{profile: g.as.Profile, teller: g.teller, held: g.held, warn: g.warn, told: func(s *service) notify.Counts { return toldSoFar(s.notifier) }}
-	errandsDone := make(chan struct{})
-	go func() { beside.run(serving); close(errandsDone) }()
+	var aside sync.WaitGroup
+	aside.Go(func() { beside.run(serving) })
+	if g.chat != nil {
+		aside.Go(func() { g.keepChatting(serving) })
+	}
 	g.log.Info().Str("home", g.home.Dir()).Str("version", version()).Msg("gateway up")
 
 	select {
@@ -125,8 +142,29 @@ func (g *gateway) run(ctx context.Context, signals <-chan os.Signal) error {
 	case <-time.After(stopWithin - time.Second):
 		return errors.New("some boards could not be closed in time")
 	}
-	<-errandsDone
+	aside.Wait()
 	g.log.Info().Msg("gateway down")
+	return nil
+}
+
+// keepChatting runs the chat until ctx ends. Trouble with it is no reason to
+// let go of the boards.
+func (g *gateway) keepChatting(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := g.chat.Run(ctx); err != nil && ctx.Err() == nil {
+			g.warn("", fmt.Errorf("chat: %w", err))
+		}
+		pause(ctx, chatAgain)
+	}
+}
+
+// heldBoard is a board that this gateway holds, or nil.
+func (g *gateway) heldBoard(slug string) api.Board {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s := g.services[slug]; s != nil {
+		return s.owner
+	}
 	return nil
 }
 
