@@ -5,6 +5,8 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+
+	_ "time/tzdata" // zones by name also where the host has none
 )
 
 func main() {
