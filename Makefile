@@ -17,7 +17,7 @@ SEEDS     ?= 1000
 
 export CGO_ENABLED ?= 0
 
-.PHONY: help build test short race lint bench fuzz sim crash mcp agents escapes interference vectors demo check
+.PHONY: help build test short race lint bench fuzz sim crash mcp agents sandboxes escapes interference vectors demo check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,8 +74,12 @@ mcp: ## a run done by the public MCP Inspector (wants npm and a registry)
 agents: ## the real claude, codex and opencode from npm against a scripted model (wants npm and a registry)
 	HERMES_TEST_AGENTS=1 go test -run '^TestReal$$' -count=1 -v -timeout 20m ./agents/runtime
 
-escapes: ## every attempt to break out of every sandbox, and each wall of bubblewrap taken away
-	HERMES_TEST_ESCAPES=1 go test -count=1 -timeout=20m -v -run='^(TestContained|TestWalls)$$' ./sandbox/...
+sandboxes: ## every sandbox in full: repeats, attempts to break out, walls, the demo in each
+	HERMES_TEST_SANDBOX=all go test -count=1 -timeout=40m ./sandbox/...
+	HERMES_TEST_SANDBOX=all go test -count=1 -run='^TestDemo' ./cmd/hermes
+
+escapes: ## every attempt to break out of every sandbox, and each wall taken away in turn
+	HERMES_TEST_SANDBOX=all go test -count=1 -timeout=40m -v -run='^(TestContained|TestWalls)$$' ./sandbox/...
 
 interference: ## one run misbehaves, another board's commands are measured; 2,000 stops
 	HERMES_TEST_INTERFERENCE=1 go test -count=1 -v -run='^TestInterference$$' ./cmd/hermes

@@ -150,7 +150,7 @@ func Load(profile, name string) (*Agent, error) {
 		return problem("agent_config", "%s: %v", file, err)
 	}
 	a := &Agent{}
-	if err := yaml.UnmarshalWithOptions(b, a, yaml.Strict()); err != nil {
+	if err := decode(b, a); err != nil {
 		return problem("agent_config", "%s: %v", file, err)
 	}
 	a.Name, a.Dir = name, dir
@@ -189,6 +189,17 @@ func (a *Agent) instructions(profile string) (string, error) {
 func instructionsFile(s string) bool {
 	ext := filepath.Ext(s)
 	return (ext == ".md" || ext == ".txt") && !strings.ContainsAny(s, " \t\r\n/")
+}
+
+// decode reads YAML strictly. The decoder panics on some input; here that is an
+// error like others.
+func decode(b []byte, a *Agent) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("malformed YAML")
+		}
+	}()
+	return yaml.UnmarshalWithOptions(b, a, yaml.Strict())
 }
 
 // readConfig reads a file of a profile. What leads out of the profile, is not

@@ -124,7 +124,7 @@ var toolRule = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,63}(\([^(),\x00-\x1f]
 // speaks lists the APIs that a runtime can call its model by.
 var speaks = map[string][]string{
 	"claude": {Anthropic}, "codex": {OpenAIResponses},
-	"opencode": {Anthropic, OpenAIResponses, OpenAIChat}, "model": {Anthropic, OpenAIResponses, OpenAIChat},
+	"opencode": {Anthropic, OpenAIResponses, OpenAIChat}, "model": {Anthropic, OpenAIChat},
 	"hermes": {OpenAIChat},
 }
 

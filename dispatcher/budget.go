@@ -14,12 +14,12 @@ type purse struct {
 	whose  string // for people: the board, an agent, tenant X
 	period string // today, this month; empty = for good
 	tokens bool   // of tokens, not of money
-	limit  int64  // 0 = none
+	limit  int64
 	spent  int64
 	until  events.Time // when it begins anew; 0 = never
 }
 
-func (b purse) empty() bool { return b.limit > 0 && b.spent >= b.limit }
+func (b purse) empty() bool { return b.spent >= b.limit }
 
 // allowance is a limit of money and one of tokens for the same thing.
 type allowance struct {
@@ -27,19 +27,28 @@ type allowance struct {
 	micros, tokens int64
 }
 
-// both makes the two purses of a pair of limits.
-func both(limit allowance, whose, period string, spent projections.Amount, until events.Time) []purse {
-	return []purse{
-		{limit.key, whose, period, false, limit.micros, spent.Micros, until},
-		{limit.key, whose, period, true, limit.tokens, spent.Tokens, until},
+func (a allowance) some() bool { return a.micros > 0 || a.tokens > 0 }
+
+// both adds the purses of a pair of limits; what has no limit is none.
+func both(all []purse, limit allowance, whose, period string, spent projections.Amount, until events.Time) []purse {
+	if limit.micros > 0 {
+		all = append(all, purse{limit.key, whose, period, false, limit.micros, spent.Micros, until})
 	}
+	if limit.tokens > 0 {
+		all = append(all, purse{limit.key, whose, period, true, limit.tokens, spent.Tokens, until})
+	}
+	return all
 }
 
 // over are the purses of a spender: of today and of this month.
-func (p *pass) over(who projections.Spender, whose string, daily, monthly allowance) []purse {
-	return append(
-		both(daily, whose, " today", p.v.Spent(projections.Today, who, p.now), projections.Today.End(p.now)),
-		both(monthly, whose, " this month", p.v.Spent(projections.ThisMonth, who, p.now), projections.ThisMonth.End(p.now))...)
+func (p *pass) over(who projections.Spender, whose string, daily, monthly allowance) (all []purse) {
+	if daily.some() {
+		all = both(all, daily, whose, " today", p.v.Spent(projections.Today, who, p.now), projections.Today.End(p.now))
+	}
+	if monthly.some() {
+		all = both(all, monthly, whose, " this month", p.v.Spent(projections.ThisMonth, who, p.now), projections.ThisMonth.End(p.now))
+	}
+	return all
 }
 
 // boardPurses are those that every run of the board shares.
@@ -60,27 +69,33 @@ func (p *pass) lanePurses(lane projections.Lane) []purse {
 		allowance{"tenant_day", m.TenantDay, t.TenantDay}, allowance{"tenant_month", m.TenantMonth, t.TenantMonth})...)
 }
 
-// taskPurses are those of a task's runs together.
-func (p *pass) taskPurses(t *projections.Task) []purse {
+// taskPurses adds those of a task's runs together.
+func (p *pass) taskPurses(all []purse, t *projections.Task) []purse {
 	m, n := &p.policy.Budget, &p.policy.TokenBudget
-	return both(allowance{"task", m.Task, n.Task}, "it", "", projections.Amount{Micros: t.CostMicros, Tokens: t.Tokens}, 0)
+	return both(all, allowance{"task", m.Task, n.Task}, "it", "", projections.Amount{Micros: t.CostMicros, Tokens: t.Tokens}, 0)
 }
 
 // overrun is the part of the run budget, in tenths, that a run must have spent
 // for its end over a budget to be put down to that one.
 const overrun = 9
 
-// runPurses are those of a single run: that its last one was ended over a
+// runPurses adds those of a single run: that its last one was ended over a
 // budget of its own keeps a task from being tried again under the same one.
-func (p *pass) runPurses(t *projections.Task) []purse {
+func (p *pass) runPurses(all []purse, t *projections.Task) []purse {
 	m, n := &p.policy.Budget, &p.policy.TokenBudget
-	last := both(allowance{"run", m.Run, n.Run}, "its last run", "", projections.Amount{Micros: t.OverBudget, Tokens: t.OverTokens}, 0)
-	for i := range last {
-		if b := &last[i]; b.spent > 0 && b.limit > 0 && b.spent >= b.limit/10*overrun {
+	from := len(all)
+	all = both(all, allowance{"run", m.Run, n.Run}, "its last run", "", projections.Amount{Micros: t.OverBudget, Tokens: t.OverTokens}, 0)
+	for i := range all[from:] {
+		if b := &all[from+i]; b.spent > 0 && b.spent >= b.limit/10*overrun {
 			b.spent = max(b.spent, b.limit)
 		}
 	}
-	return last
+	return all
+}
+
+// ownPurses adds those that no other task shares.
+func (p *pass) ownPurses(all []purse, t *projections.Task) []purse {
+	return p.runPurses(p.taskPurses(all, t), t)
 }
 
 // spentOut finds the first purse that has nothing left.
@@ -93,12 +108,10 @@ func spentOut(purses []purse) (purse, bool) {
 	return purse{}, false
 }
 
-// purses are all that bound a run of a task, those first that hold the most
-// tasks.
+// purses are all that bound a run of a task, in the order in which they hold it.
 func (p *pass) purses(t *projections.Task) []purse {
 	lane := projections.Lane{Agent: t.Who(), Tenant: t.Tenant}
-	all := append(p.taskPurses(t), p.runPurses(t)...)
-	return append(append(all, p.boardPurses()...), p.lanePurses(lane)...)
+	return append(append(p.ownPurses(nil, t), p.boardPurses()...), p.lanePurses(lane)...)
 }
 
 // Purses says what a run of a task by an agent may spend of what it shares with
@@ -111,9 +124,6 @@ func Purses(v *projections.View, task events.TaskID, agent string, now events.Ti
 	}
 	p := newPass(v, &Facts{}, now)
 	for _, b := range append(p.boardPurses(), p.lanePurses(projections.Lane{Agent: agent, Tenant: t.Tenant})...) {
-		if b.limit <= 0 {
-			continue
-		}
 		purse := boards.Purse{What: "what is left for " + b.whose + b.period}
 		if rest := max(b.limit-b.spent, 1); b.tokens {
 			purse.Tokens = rest

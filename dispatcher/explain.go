@@ -23,6 +23,7 @@ type pass struct {
 	policy events.Policy
 	now    events.Time
 
+	spent   *hold // what the board's budgets say; nil = not looked at yet
 	started int32
 	agents  map[string]int32
 	tenants map[string]int32
@@ -211,7 +212,8 @@ func (p *pass) task(t *projections.Task) hold {
 	if h := p.parents(t); len(h.Tasks) > 0 { // linked while it ran, and then sent to review
 		return h
 	}
-	if _, empty := spentOut(append(p.taskPurses(t), p.runPurses(t)...)); empty {
+	var own [4]purse // on the stack: this is asked of every task in the queue
+	if _, empty := spentOut(p.ownPurses(own[:0], t)); empty {
 		return hold{Reason: Budget, Tasks: []events.TaskID{t.ID}}
 	}
 	if t.RetryAt > p.now {
@@ -235,8 +237,14 @@ func (p *pass) task(t *projections.Task) hold {
 
 // boardRoom holds every task because there is no room or money for any.
 func (p *pass) boardRoom() hold {
-	if b, empty := spentOut(p.boardPurses()); empty {
-		return hold{Reason: Budget, Until: b.until}
+	if p.spent == nil { // it does not change while the queue is walked
+		p.spent = &hold{}
+		if b, empty := spentOut(p.boardPurses()); empty {
+			p.spent = &hold{Reason: Budget, Until: b.until}
+		}
+	}
+	if p.spent.Reason != "" {
+		return *p.spent
 	}
 	if c := p.policy.BoardCap; c > 0 && p.v.OpenCount()+p.started >= c {
 		return hold{Reason: BoardCap, Tasks: runningTasks(p.v.OpenRuns())}

@@ -134,17 +134,6 @@ func (v *View) Spent(p Period, who Spender, now events.Time) Amount {
 	return l.by[who]
 }
 
-// CostToday returns what the runs that ended since midnight UTC cost.
-func (v *View) CostToday(now events.Time) int64 { return v.Spent(Today, Spender{}, now).Micros }
-
-// AgentCostToday is CostToday for one agent.
-func (v *View) AgentCostToday(agent string, now events.Time) int64 {
-	return v.Spent(Today, Spender{Agent: agent}, now).Micros
-}
-
-// Tomorrow returns the midnight UTC at which daily budgets begin anew.
-func Tomorrow(now events.Time) events.Time { return Today.End(now) }
-
 func (w *writer) amount(a Amount) { w.int(a.Micros); w.int(a.Tokens) }
 
 func (r *reader) amount() Amount { return Amount{r.Int64(), r.Int64()} }

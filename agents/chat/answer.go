@@ -40,14 +40,17 @@ func (c *Chat) find(ctx context.Context, chat events.Destination, q api.SentQuer
 // that asks for it; t.board is nil if no board knows it.
 func (c *Chat) look(ctx context.Context, chat events.Destination, q api.SentQuery) (t told, ok bool, err error) {
 	for _, slug := range c.boards {
-		b, err := c.Board(ctx, slug)
-		if err != nil { // one that is out of reach does not hide the others
+		var a api.SentAnswer
+		b, err := c.open(ctx, slug)
+		if err == nil {
+			a, err = b.FindSent(ctx, q)
+		}
+		if err != nil { // a board that is out of reach does not hide the others
+			if ctx.Err() != nil {
+				return t, false, ctx.Err()
+			}
 			c.Warn(fmt.Errorf("%s: board %s: %w", c.platform.Name(), slug, err))
 			continue
-		}
-		a, err := b.FindSent(ctx, q)
-		if err != nil {
-			return t, false, err
 		}
 		if a.Found {
 			here := a.Sent.To.Platform == chat.Platform && a.Sent.To.Chat == chat.Chat

@@ -47,8 +47,7 @@ type Chat struct {
 	rate rate        // guarded by mu
 	seen seen        // guarded by mu
 	more []Person    // let in by a code; guarded by mu
-	_    struct{}    //
-	work atomic.Bool // Run was called
+	ran  atomic.Bool // Run was called
 
 	counts struct{ updates, sent, lost, again, dropped atomic.Uint64 }
 }
@@ -98,7 +97,7 @@ func New(o Options) (*Chat, error) {
 // Run works until ctx ends, which is no error, or the platform cannot be used
 // any more: [ErrRevoked], [ErrTwoPollers].
 func (c *Chat) Run(ctx context.Context) error {
-	if c.work.Swap(true) {
+	if c.ran.Swap(true) {
 		return errors.New("the chat was run before")
 	}
 	if err := c.platform.Menu(ctx, c.menu()); err != nil && ctx.Err() == nil {
@@ -273,9 +272,23 @@ func (c *Chat) call(u *Update, who Person, r Route) *Call {
 
 // seat opens the board of a route for a call.
 func (c *Chat) seat(ctx context.Context, call *Call) (*Seat, error) {
-	b, err := c.Board(ctx, call.Board)
+	b, err := c.open(ctx, call.Board)
 	if err != nil {
 		return nil, err
 	}
 	return Sit(ctx, b, call)
+}
+
+// busyFor is how long it is waited for a board that changes hands.
+const busyFor = 5 * time.Second
+
+// open opens a board, and waits for one that is starting.
+func (c *Chat) open(ctx context.Context, slug string) (api.Board, error) {
+	for start := time.Now(); ; {
+		b, err := c.Board(ctx, slug)
+		var coded *api.Error
+		if err == nil || !errors.As(err, &coded) || coded.Code != api.CodeBusy || time.Since(start) > busyFor || !sleep(ctx, 50*time.Millisecond) {
+			return b, err
+		}
+	}
 }

@@ -51,8 +51,8 @@ func (r *rate) forget(now time.Time) {
 			delete(r.buckets, chat)
 		}
 	}
-	for chat := range r.buckets { // all of them lively: any
-		if len(r.buckets) < maxBuckets {
+	for chat := range r.buckets { // all of them lively: any half, so that this is rare
+		if len(r.buckets) <= maxBuckets/2 {
 			return
 		}
 		delete(r.buckets, chat)

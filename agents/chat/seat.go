@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -242,12 +243,31 @@ func (s *Seat) Inbox(ctx context.Context) ([]projections.InboxItem, error) {
 	}), nil
 }
 
-// Stats counts the board, which holds all tenants.
+// Stats counts the board, or the tasks of the call's tenant: then what is known
+// of the board as a whole only, its cost among it, is left out.
 func (s *Seat) Stats(ctx context.Context) (projections.Stats, error) {
-	if !s.every {
-		return projections.Stats{}, errSeat
+	if s.every {
+		return s.Board.Stats(ctx)
 	}
-	return s.Board.Stats(ctx)
+	out := projections.Stats{ByStatus: []projections.StatusCount{}, ByAssignee: []projections.NameCount{}, ByOutcome: []projections.OutcomeCount{}}
+	cards, err := s.List(ctx, projections.ListQuery{})
+	if err != nil {
+		return out, err
+	}
+	count := make(map[events.Status]int)
+	for i := range cards {
+		count[cards[i].Status]++
+		if cards[i].Run != nil {
+			out.OpenRuns++
+		}
+	}
+	out.Tasks = len(cards)
+	for _, status := range slices.Sorted(maps.Keys(count)) {
+		out.ByStatus = append(out.ByStatus, projections.StatusCount{Status: status, Count: count[status]})
+	}
+	items, err := s.Inbox(ctx)
+	out.NeedsYou = len(items)
+	return out, err
 }
 
 // Read reads the log, which holds all tenants.
@@ -269,12 +289,26 @@ func (s *Seat) ReadTask(ctx context.Context, t events.TaskID, from uint64, limit
 // Follow would never end.
 func (s *Seat) Follow(context.Context, uint64, func(events.Entry) error) error { return errSeat }
 
-// Notices would name other chats.
-func (s *Seat) Notices(context.Context) (api.Notices, error) { return api.Notices{}, errSeat }
+// Notices lists what this chat is told, and no other.
+func (s *Seat) Notices(ctx context.Context) (api.Notices, error) {
+	n, err := s.Board.Notices(ctx)
+	n.Subscriptions = slices.DeleteFunc(n.Subscriptions, func(x projections.Subscription) bool { return !s.here(x.To) })
+	n.Dead = slices.DeleteFunc(n.Dead, func(x projections.Dead) bool { return !s.here(x.To) })
+	return n, err
+}
 
-// FindSent would name other chats.
-func (s *Seat) FindSent(context.Context, api.SentQuery) (api.SentAnswer, error) {
-	return api.SentAnswer{}, errSeat
+// FindSent finds a message to this chat.
+func (s *Seat) FindSent(ctx context.Context, q api.SentQuery) (api.SentAnswer, error) {
+	a, err := s.Board.FindSent(ctx, q)
+	if err != nil || a.Found && !s.here(a.Sent.To) {
+		return api.SentAnswer{}, err
+	}
+	return a, nil
+}
+
+// here reports whether a destination is in the call's chat.
+func (s *Seat) here(to events.Destination) bool {
+	return to.Platform == s.call.To.Platform && to.Chat == s.call.To.Chat
 }
 
 // SaveOffset is not for people.

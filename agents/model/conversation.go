@@ -5,9 +5,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 )
 
@@ -76,8 +78,8 @@ func openTranscript(name string, resume bool) (*transcript, error) {
 	if resume {
 		t.messages, size = readTranscript(f)
 	}
-	if err := f.Truncate(size); err == nil {
-		_, err = f.Seek(size, 0)
+	if err = f.Truncate(size); err == nil {
+		_, err = f.Seek(size, io.SeekStart)
 	}
 	if err == nil {
 		err = t.settle()
@@ -170,10 +172,16 @@ func (t *transcript) add(m message) error {
 	return err
 }
 
-// fit returns the conversation with at most so many bytes: where it has more,
-// results are left out, the oldest first, but never those of the last messages.
+// Of a conversation that is too long, results and arguments longer than short
+// are left out, but not those of the most recent messages.
+const (
+	short  = 500
+	recent = 8
+)
+
+// fit returns the conversation with about so many bytes at most: where it has
+// more, what was long ago is left out.
 func fit(ms []message, most int) []message {
-	const recent, short = 8, 200
 	size := 0
 	for i := range ms {
 		size += ms[i].size()
@@ -181,22 +189,29 @@ func fit(ms []message, most int) []message {
 	if size <= most {
 		return ms
 	}
-	out := append([]message(nil), ms...)
+	out := slices.Clone(ms)
 	most = most / 4 * 3 // more than needed, so that the next requests begin alike
 	for i := 0; i < len(out)-recent && size > most; i++ {
-		if len(out[i].Results) == 0 {
-			continue
-		}
-		out[i].Results = append([]result(nil), out[i].Results...)
-		for k := range out[i].Results {
-			if r := &out[i].Results[k]; len(r.Text) > short {
-				size -= len(r.Text)
-				r.Text = "(left out, to keep the conversation short; call again if you need it)"
-				size += len(r.Text)
-			}
-		}
+		size -= out[i].size()
+		out[i] = out[i].shortened()
+		size += out[i].size()
 	}
 	return out
+}
+
+func (m message) shortened() message {
+	m.Results, m.Calls = slices.Clone(m.Results), slices.Clone(m.Calls)
+	for i := range m.Results {
+		if r := &m.Results[i]; len(r.Text) > short {
+			r.Text = "(left out, to keep the conversation short; call again if you need it)"
+		}
+	}
+	for i := range m.Calls {
+		if c := &m.Calls[i]; len(c.Args) > short {
+			c.Args = json.RawMessage(`{"left out":"to keep the conversation short"}`)
+		}
+	}
+	return m
 }
 
 func (m *message) size() int {

@@ -104,22 +104,22 @@ func TestTranscriptElsewhere(t *testing.T) {
 func TestFit(t *testing.T) {
 	ms := []message{{Said: "work"}}
 	for range 20 {
-		ms = append(ms, message{Calls: []call{{ID: "c", Name: "read_file", Args: []byte("{}")}}}, message{Results: []result{{ID: "c", Text: strings.Repeat("x", 1000)}}})
+		ms = append(ms, message{Calls: []call{{ID: "c", Name: "write_file", Args: []byte(`{"content":"` + strings.Repeat("y", 1000) + `"}`)}}}, message{Results: []result{{ID: "c", Text: strings.Repeat("x", 1000)}}})
 	}
 	if got := fit(ms, 1<<20); len(got) != len(ms) || got[2].Results[0].Text != ms[2].Results[0].Text {
 		t.Errorf("got a conversation that is short enough changed")
 	}
-	got, size := fit(ms, 10_000), 0
+	got, size := fit(ms, 20_000), 0
 	for i := range got {
 		size += got[i].size()
 	}
-	if size > 10_000 || len(got) != len(ms) {
-		t.Errorf("got %d messages of %d bytes, want %d of at most 10000", len(got), size, len(ms))
+	if size > 20_000 || len(got) != len(ms) {
+		t.Errorf("got %d messages of %d bytes, want %d of at most 20000", len(got), size, len(ms))
 	}
-	if last := len(ms) - 1; got[last].Results[0].Text != ms[last].Results[0].Text || !strings.HasPrefix(got[2].Results[0].Text, "(left out") {
+	if last := len(ms) - 1; got[last].Results[0].Text != ms[last].Results[0].Text || !strings.HasPrefix(got[2].Results[0].Text, "(left out") || !isObject(got[1].Calls[0].Args) || len(got[1].Calls[0].Args) > short {
 		t.Errorf("got the wrong results left out")
 	}
-	if len(ms[2].Results[0].Text) != 1000 {
+	if len(ms[2].Results[0].Text) != 1000 || len(ms[1].Calls[0].Args) < 1000 {
 		t.Error("got the kept conversation changed")
 	}
 }

@@ -8,8 +8,8 @@
 //	               └──────────────────────────────────────────── no verdict yet ◄─────┘
 //
 // What a model says is not trusted: names, arguments, sizes and ids of its
-// calls are checked before they are carried out, sent back or kept. What to do
-// with an answer is decided by a pure function ([Agent.Run] does it).
+// calls are checked before they are carried out, sent back or kept. What follows
+// an answer is decided by pure functions; [Agent.Run] does it.
 //
 // # Conversation
 //

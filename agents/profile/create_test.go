@@ -367,11 +367,15 @@ func TestHolds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// What is wrong in a configuration gives no board away.
+	put(t, filepath.Join(home, "profiles", "torn", ConfigFile), "boards: [\n")
+	put(t, filepath.Join(home, "profiles", "odd", ConfigFile), "boards: [odd-1]\nbord: x\n")
 	for _, c := range []struct {
 		profile, board string
 		want           bool
 	}{
 		{"acme", "acme", true}, {"acme", "beta", false}, {"acme", "shared", true}, {"beta", "shared", true},
+		{"default", "torn", false}, {"default", "odd-1", false}, {"default", "odd", true},
 		{"default", "acme", false}, {"default", "shared", false}, {"default", "other", true}, {"acme", "other", false},
 	} {
 		p, err := Load(home, c.profile)

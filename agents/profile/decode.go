@@ -13,13 +13,16 @@ var errMalformed = errors.New("malformed YAML")
 
 // decode reads YAML strictly. The decoder panics on some input; here that is
 // an error like others.
-func decode(b []byte, v any) (err error) {
+func decode(b []byte, v any) error { return decodeSome(b, v, yaml.Strict()) }
+
+// decodeSome is decode that passes over unknown keys.
+func decodeSome(b []byte, v any, o ...yaml.DecodeOption) (err error) {
 	defer func() {
 		if recover() != nil {
 			err = errMalformed
 		}
 	}()
-	return yaml.UnmarshalWithOptions(b, v, yaml.Strict())
+	return yaml.UnmarshalWithOptions(b, v, o...)
 }
 
 // parse returns the syntax tree of a file.

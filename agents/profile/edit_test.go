@@ -2,7 +2,10 @@ package profile
 
 import (
 	"errors"
+	"fmt"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -166,4 +169,32 @@ func FuzzSet(f *testing.F) {
 			t.Fatalf("the comment %q is lost in\n%s", first, b)
 		}
 	})
+}
+
+// TestEditTogether: of many who change a file at once, none loses what another wrote.
+func TestEditTogether(t *testing.T) {
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, ConfigFile), written)
+	var all sync.WaitGroup
+	for i := range 6 {
+		all.Go(func() {
+			key := fmt.Sprintf("terminal.env.V%d", i)
+			if err := EditConfig(dir, func(file []byte) ([]byte, error) { return Set(file, key, "x") }); err != nil {
+				t.Error(err)
+			}
+			if err := EditSecrets(dir, func(s *Secrets) error { return s.Set(fmt.Sprintf("S%d_KEY", i), NewSecret("y")) }); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	b, err := readConfig(filepath.Join(dir, ConfigFile))
+	var c Config
+	if err := errors.Join(err, ParseConfig(b, &c)); err != nil || len(c.Terminal.Set) != 6 || !strings.Contains(string(b), "# not on the host") {
+		t.Errorf("got %d variables, %v in\n%s", len(c.Terminal.Set), err, b)
+	}
+	s, err := LoadSecrets(dir)
+	if err != nil || len(s.Names()) != 6 {
+		t.Errorf("got %v, %v", s.Names(), err)
+	}
 }

@@ -142,8 +142,7 @@ func Of(home, board, otherwise string) string {
 	found := ""
 	names, _ := List(home)
 	for _, name := range names {
-		p, err := Load(home, name)
-		if err != nil || !slices.Contains(p.Config.Boards, board) {
+		if !slices.Contains(named(home, name), board) {
 			continue
 		}
 		if name == otherwise {
@@ -168,11 +167,30 @@ func (p *Profile) Holds(home string) func(board string) bool {
 	taken := make(map[string]bool)
 	names, _ := List(home)
 	for _, name := range names {
-		if o, err := Load(home, name); err == nil && name != p.Name {
-			for _, b := range o.Config.Boards {
-				taken[b] = true
-			}
+		if name == p.Name {
+			continue
+		}
+		for _, b := range named(home, name) {
+			taken[b] = true
 		}
 	}
 	return func(board string) bool { return slices.Contains(p.Config.Boards, board) || !taken[board] }
+}
+
+// named are the boards that a profile names. A mistake in its configuration
+// must not give its boards away: what can be read of it counts, and if nothing
+// can, the board of its own name.
+func named(home, name string) []string {
+	p, err := Load(home, name)
+	if err == nil {
+		return p.Config.Boards
+	}
+	var rest struct {
+		Boards []string `yaml:"boards"`
+	}
+	b, err := readConfig(filepath.Join(Dir(home, name), ConfigFile))
+	if err != nil || decodeSome(b, &rest) != nil || len(rest.Boards) == 0 {
+		return []string{name}
+	}
+	return rest.Boards
 }

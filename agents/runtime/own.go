@@ -59,6 +59,7 @@ type ModelConfig struct {
 	MaxTurns     int      `json:"max_turns"`    // 0 = its own limit
 	Transcript   string   `json:"transcript"`   // the conversation: appended to, read first if resume is set
 	Resume       bool     `json:"resume"`
+	Reads        []string `json:"reads"` // folders that may be read besides the run's own
 }
 
 func (model) Plan(f *Facts) (*Plan, error) {
@@ -66,6 +67,7 @@ func (model) Plan(f *Facts) (*Plan, error) {
 	b, err := json.MarshalIndent(ModelConfig{
 		API: f.Agent.Endpoint.Kind, BaseURL: f.BaseURL, Model: f.model(), Tools: f.Agent.Runtime.Tools,
 		Instructions: f.Agent.Told, MaxTurns: f.turns(), Transcript: path.Join(f.Places.State, modelDir, id+".jsonl"), Resume: f.Resume != "",
+		Reads: f.Mounts,
 	}, "", "  ")
 	if err != nil {
 		return nil, err

@@ -97,7 +97,7 @@ func (r *Roster) Agent(ctx context.Context, name string) (*agents.Agent, error) 
 	}
 	// A backend that isolates nothing has nothing to prove, and can be tried
 	// only by a supervisor, which this process is not.
-	if rep := r.probe(ctx, box, a.Terminal.Settings()); box.Capabilities().Has(driver.Files) && !rep.Available {
+	if rep := r.probe(ctx, box, a.Terminal.Settings()); box.Name() != "local" && !rep.Available {
 		return nil, problem("sandbox_gap", fmt.Errorf("sandbox %s does not work here: %s", box.Name(), rep.Reason))
 	}
 	if err := folders(a); err != nil {

@@ -3,6 +3,7 @@
 package start
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -192,5 +193,98 @@ func TestProbeCutOff(t *testing.T) {
 	b.broken = ""
 	if _, err := r.Agent(t.Context(), "w"); err != nil {
 		t.Errorf("got %v, want it probed again", err)
+	}
+}
+
+// claudish is a program that says a version, and a key's file.
+func claudish(t *testing.T, dir, version string) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "claude-"+version)
+	if err := os.Link(self, file); err != nil {
+		b, err := os.ReadFile(self)
+		if err == nil {
+			err = os.WriteFile(file, b, 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return file
+}
+
+// TestRosterModels: the program of an agent with a model must be there, be the
+// version that is wanted, and its key must be found; otherwise nothing is claimed.
+func TestRosterModels(t *testing.T) {
+	profile := t.TempDir()
+	open := &box{name: "open", can: driver.NetworkFull | driver.Socket}
+	shut := &box{name: "shut", can: driver.Files | driver.NetworkNone | driver.NetworkFull | driver.Socket}
+	boxes, err := sandbox.NewRegistry(sandbox.New(open), sandbox.New(shut))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, text string, mode os.FileMode) string {
+		t.Helper()
+		file := filepath.Join(profile, name)
+		if err := os.WriteFile(file, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	write(".env", "GOOD=sk-good-key\nEMPTY=\n", 0o600)
+	write("keyfile", "sk-in-a-file\n", 0o600)
+	write("shown", "sk-in-a-file\n", 0o644)
+	script := write("script", "#!/bin/sh\necho 2.1.330\n", 0o755)
+	right, wrong := claudish(t, profile, "2.1.330"), claudish(t, profile, "2.0.0")
+	for _, tt := range []struct {
+		name       string
+		program    string
+		credential agents.Credential
+		terminal   agents.Terminal
+		code       string
+		words      string
+	}{
+		{"fine", right, agents.Credential{Env: "GOOD"}, agents.Terminal{}, "", ""},
+		{"key in a file", right, agents.Credential{File: "keyfile"}, agents.Terminal{}, "", ""},
+		{"no key is wanted", right, agents.Credential{}, agents.Terminal{}, "", ""},
+		{"missing key", right, agents.Credential{Env: "ACME_KEY"}, agents.Terminal{}, "agent_config", "ACME_KEY .env"},
+		{"empty key", right, agents.Credential{Env: "EMPTY"}, agents.Terminal{}, "agent_config", "EMPTY"},
+		{"missing file", right, agents.Credential{File: "nowhere"}, agents.Terminal{}, "agent_config", "nowhere"},
+		{"file for all", right, agents.Credential{File: "shown"}, agents.Terminal{}, "agent_config", "chmod"},
+		{"another version", wrong, agents.Credential{}, agents.Terminal{}, "runtime_missing", "2.0.0 2.1.330 npm"},
+		{"a script", script, agents.Credential{}, agents.Terminal{}, "runtime_missing", "runtime.command"},
+		{"missing", filepath.Join(profile, "nothing"), agents.Credential{}, agents.Terminal{}, "runtime_missing", "npm"},
+		{"endpoint and full network", right, agents.Credential{}, agents.Terminal{Backend: "shut", Network: "full"}, "agent_config", "terminal.network"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.terminal.Backend = cmp.Or(tt.terminal.Backend, "open")
+			a := &agents.Agent{Name: "coder", Terminal: tt.terminal, Runtime: agents.Runtime{Kind: "claude", Command: agents.Argv{tt.program}},
+				Endpoint: &agents.Endpoint{Kind: agents.Anthropic, Credential: tt.credential}}
+			if err := agents.Save(profile, a); err != nil {
+				t.Fatal(err)
+			}
+			r := &Roster{Profile: profile, Default: "open", Sandboxes: boxes}
+			for range 2 { // the second time from what is remembered
+				_, err := r.Agent(t.Context(), "coder")
+				var p *agents.Problem
+				switch {
+				case tt.code == "" && err != nil:
+					t.Fatalf("got %v, want it fine", err)
+				case tt.code != "" && (!errors.As(err, &p) || p.Code != tt.code):
+					t.Fatalf("got %v, want %s", err, tt.code)
+				}
+				for word := range strings.FieldsSeq(tt.words) {
+					if !strings.Contains(err.Error(), word) {
+						t.Errorf("got %q, want it to name %s", err, word)
+					}
+				}
+				if err != nil && strings.Contains(err.Error(), "sk-") {
+					t.Errorf("got %q, which shows a key", err)
+				}
+			}
+		})
 	}
 }

@@ -30,6 +30,10 @@ import (
 // The test binary is also the supervisor, which does what the file "script" in
 // the home says.
 func TestMain(m *testing.M) {
+	if version, ok := strings.CutPrefix(filepath.Base(os.Args[0]), "claude-"); ok {
+		fmt.Println(version, "(Claude Code)")
+		os.Exit(0)
+	}
 	if len(os.Args) > 1 && os.Args[1] == "runner" {
 		if err := play(); err != nil {
 			os.WriteFile(filepath.Join(os.Getenv("HERMES_HOME"), "trouble"), []byte(err.Error()), 0o600)

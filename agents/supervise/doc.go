@@ -11,6 +11,12 @@
 //	                  ▼                                            ▼
 //	            nothing ran                      tree proven gone ──► EndRun
 //
+// How an agent is launched, its runtime's adapter says. An agent with a model
+// endpoint, or whose sandbox has a proxy, goes out through a gate: a socket
+// beside the worker's, or with a sandbox that isolates nothing an address of
+// this host. The credential is read here, from the agent's profile, and is in
+// nothing that is written or goes inside.
+//
 // What it learns from a [Meter] on the way (tokens, money, traffic, a typed
 // failure) goes on record with the end; a run that has spent its budget is stopped.
 package supervise

@@ -79,7 +79,7 @@ func (r *run) launch(box *sandbox.Sandbox, f folders) (*sandbox.Spec, error) {
 		return nil, err
 	}
 	r.plan, r.adapter = plan, ad
-	if ad.Version().Program != "" {
+	if ad.Version().Program != "" || agent.Runtime.Kind == "model" {
 		if r.raw, err = openTranscript(filepath.Join(r.spec.Dir(), RawLog)); err != nil {
 			return nil, err
 		}
@@ -194,7 +194,8 @@ func (r *run) facts(ad runtime.Adapter, program string, places runtime.Places, f
 	if r.gate != nil {
 		facts.BaseURL, facts.Token = r.gate.baseURL, r.gate.token
 	}
-	if a.Policy.Currency == "USD" {
+	if a.Policy.Currency == "USD" && agent.Endpoint != nil && len(agent.Endpoint.Prices) == 0 {
+		// Without prices the endpoint bounds tokens alone; the program's own reckoning is in dollars.
 		for _, b := range r.budgets {
 			if b.CostMicros > 0 && (facts.Budget == 0 || b.CostMicros < facts.Budget) {
 				facts.Budget = b.CostMicros

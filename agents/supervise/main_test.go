@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -84,6 +85,21 @@ func play(script string, args []string) int {
 			}
 			<-time.After(200 * time.Millisecond)
 		}
+	case "ask": // its model, so many times
+		call("show", worker.Show{})
+		var times int
+		fmt.Sscan(args[0], &times)
+		for range times {
+			req, err := http.NewRequest(http.MethodPost, os.Getenv("HERMES_MODEL_URL")+"/v1/messages", strings.NewReader(`{"model":"m","messages":[]}`))
+			must(err)
+			req.Header.Set("X-Api-Key", os.Getenv("HERMES_MODEL_TOKEN"))
+			req.Header.Set("Content-Type", "application/json")
+			resp, err := http.DefaultClient.Do(req)
+			must(err)
+			resp.Body.Close()
+			fmt.Println("answered", resp.StatusCode)
+		}
+		return 1
 	case "wait":
 		call("show", worker.Show{})
 		select {}

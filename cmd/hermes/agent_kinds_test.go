@@ -217,8 +217,10 @@ func TestModelFailures(t *testing.T) {
 // TestModelBudget: a run whose budget is spent gets no further answer.
 func TestModelBudget(t *testing.T) {
 	for name, set := range map[string]func(*events.Policy){
-		"money":  func(p *events.Policy) { p.Budget.Run = 5000 }, // 3300 micros an answer
-		"tokens": func(p *events.Policy) { p.TokenBudget.Run = 2000 },
+		"budget.run":             func(p *events.Policy) { p.Budget.Run = 5000 }, // 3300 micros an answer
+		"token_budget.run":       func(p *events.Policy) { p.TokenBudget.Run = 2000 },
+		"token_budget.agent_day": func(p *events.Policy) { p.TokenBudget.AgentDay = 2000 },
+		"budget.board_month":     func(p *events.Policy) { p.Budget.BoardMonth = 5000 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -229,9 +231,23 @@ func TestModelBudget(t *testing.T) {
 			if n := len(m.model.Requests()); n != 2 {
 				t.Errorf("got %d answers of the model, want 2", n)
 			}
-			if out := m.must("kanban", "why", id); !strings.Contains(out, "budget.run") {
+			if out := m.must("kanban", "why", id); !strings.Contains(out, "policy set "+name) {
 				t.Errorf("why: got\n%s", out)
 			}
 		})
 	}
+}
+
+// TestModelledLocal: without isolation the endpoint is an address of this host.
+func TestModelledLocal(t *testing.T) {
+	m := newModelled(t, nil, says(modelReply{Tool: "kanban_complete", Args: map[string]any{"summary": "painted"}}))
+	m.write("agents/clerk/config.yaml", strings.Replace(m.read("agents/clerk/config.yaml"), "backend: bubblewrap", "backend: local", 1))
+	id := m.create("clerk")
+	m.must("kanban", "dispatch")
+	m.endsAs(id, "completed")
+	r := m.show(id).Runs[0]
+	if r.Usage.CostMicros == 0 || len(r.Egress) != 1 || r.Egress[0].Host != "127.0.0.1" || r.Egress[0].BytesIn == 0 {
+		t.Errorf("got usage %+v, egress %+v", r.Usage, r.Egress)
+	}
+	m.secret()
 }

@@ -22,7 +22,6 @@ import (
 func agentProbeVerb(env Env) *cli.Command {
 	c := verb(env, "probe", "", "look around in a sandbox; started by agent check", "", []cli.Flag{
 		str("needle", "", "a text to look for, written backwards"),
-		flag("files", "", "look into all files, too"),
 		list("url", "", "an address to ask for"),
 	}, runAgentProbe)
 	c.Hidden = true
@@ -49,9 +48,7 @@ func runAgentProbe(ctx context.Context, x *call) error {
 	backwards := []byte(x.str("needle"))
 	slices.Reverse(backwards)
 	p.processes(backwards)
-	if x.flag("files") {
-		p.files(backwards)
-	}
+	p.files(backwards)
 	for _, address := range x.list("url") {
 		p.Answers[address] = askFor(ctx, address)
 	}
@@ -110,7 +107,7 @@ func (p *probed) look(name string, needle []byte) {
 func askFor(ctx context.Context, address string) string {
 	for _, proxy := range []func(*http.Request) (*url.URL, error){http.ProxyFromEnvironment, nil} {
 		client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{Proxy: proxy, DisableKeepAlives: true}}
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(`{"model":"check"}`))
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(`{"model":"`+os.Getenv("HERMES_MODEL")+`"}`))
 		if err != nil {
 			return err.Error()
 		}

@@ -233,7 +233,7 @@ func (t *trial) goOn(ctx context.Context) (ended, error) {
 
 // probe puts a program of ours in the agent's place, with a key made up, and
 // returns what it found.
-func (t *trial) probe(ctx context.Context, isolated bool) (*probed, error) {
+func (t *trial) probe(ctx context.Context) (*probed, error) {
 	key := "canary-" + rand.Text()
 	file := filepath.Join(t.dir, "key")
 	if err := os.WriteFile(file, []byte(key), 0o600); err != nil {
@@ -243,10 +243,7 @@ func (t *trial) probe(ctx context.Context, isolated bool) (*probed, error) {
 	slices.Reverse(backwards)
 	own := *t.agent
 	own.Name = "probe" // that it never speaks to its board is held against nobody
-	own.Runtime = agents.Runtime{Kind: "command", Command: agents.Argv{"{hermes}", "agent", "probe", "--needle", string(backwards)}}
-	if isolated {
-		own.Runtime.Command = append(own.Runtime.Command, "--files")
-	}
+	own.Runtime = agents.Runtime{Kind: "command", Model: t.agent.Runtime.Model, Command: agents.Argv{"{hermes}", "agent", "probe", "--needle", string(backwards)}}
 	for _, a := range t.addresses() {
 		own.Runtime.Command = append(own.Runtime.Command, "--url", a)
 	}

@@ -206,7 +206,6 @@ func TestChatTenant(t *testing.T) {
 		c.Tenant = "acme"
 		return p.says(c, line)
 	}
-	head := headOf(t, p.acme)
 	for verb := range chat.Table {
 		for _, args := range []string{"t1", "t1 x", "t1 --tenant beta", "t1 t2", "t2 t1", "--tenant beta", "--assignee canary", "--task t1", "x --parent t1", "--archived", "--json"} {
 			line := verb + " " + args
@@ -226,9 +225,10 @@ func TestChatTenant(t *testing.T) {
 	if err != nil || d.Status != events.Blocked || d.Title != canary || len(d.Comments) > 0 {
 		t.Errorf("the other tenant's task was changed: %+v, %v", d.Card, err)
 	}
-	_ = head
-	if out, words, code := says("create made"); code != 0 {
-		t.Errorf("%s%s", out, words)
+	for _, line := range []string{"create made", "list", "show t2", "why t2", "inbox", "runs t2", "attachments t2", "stats"} {
+		if out, words, code := says(line); code != 0 {
+			t.Errorf("%s: got exit %d\n%s%s", line, code, out, words)
+		}
 	}
 }
 

@@ -74,6 +74,13 @@ func TestClientScripts(t *testing.T) {
 					t.Errorf("%s kanban create: %q %v", name, out, err)
 				}
 			}
+			// The operator's own gateway takes none of the clients' boards.
+			p.must("board", "create", "own")
+			p.must("gateway", "start")
+			eventually(t, "the operator's gateway holds its board alone", func() bool {
+				return strings.Contains(p.must("gateway", "status"), "profile default, holds 1 board\n")
+			})
+			p.must("gateway", "stop", "--now")
 			for name := range want {
 				p.must("-p", name, "gateway", "stop", "--now")
 			}

@@ -1,22 +1,17 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
-	"github.com/hermesboard/hermes/agents"
 	"github.com/hermesboard/hermes/agents/profile"
 	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/boards/api"
@@ -299,141 +294,6 @@ func runConfigList(_ context.Context, x *call) error {
 		fmt.Fprintf(x.Stdout, "%s = ***\n", name)
 	}
 	return nil
-}
-
-func runConfigCheck(_ context.Context, x *call) error {
-	home, p, err := x.homeAndProfile()
-	if err != nil {
-		return err
-	}
-	defer home.Close()
-	wrong := x.configProblems(home.Dir(), p)
-	if x.json() {
-		if err := x.emit(map[string][]string{"problems": wrong}); err != nil {
-			return err
-		}
-	} else {
-		for _, w := range wrong {
-			fmt.Fprintln(x.Stdout, line(w))
-		}
-		if len(wrong) == 0 {
-			fmt.Fprintf(x.Stdout, "profile %s is in order\n", p.Name)
-		}
-	}
-	if len(wrong) > 0 {
-		return exitError(exitRefused)
-	}
-	return nil
-}
-
-func (x *call) configProblems(home string, p *profile.Profile) []string {
-	wrong := []string{}
-	add := func(format string, a ...any) { wrong = append(wrong, fmt.Sprintf(format, a...)) }
-	secrets, err := profile.LoadSecrets(p.Dir)
-	if err != nil {
-		add("%v", err)
-		secrets = &profile.Secrets{}
-	}
-	if _, ok := secrets.Get(p.Config.Telegram.TokenName()); ok && len(p.Config.Telegram.Allow) == 0 {
-		add("there is a bot, but telegram.allow names nobody: its gateway will not start")
-	}
-	for _, h := range p.Config.Webhooks {
-		if _, ok := secrets.Get(h.Secret); !ok {
-			add("webhook %s is signed with %s, which is not set", h.Name, h.Secret)
-		}
-	}
-	if cwd := p.Config.Terminal.Cwd; cwd != "" {
-		if info, err := os.Stat(cwd); err != nil || !info.IsDir() {
-			add("terminal.cwd: there is no folder %s", cwd)
-		}
-	}
-	if !p.MayOpenAll() && len(p.Config.Boards) == 0 {
-		add("boards: it may open none")
-	}
-	names, err := agents.List(p.Dir)
-	if err != nil {
-		add("%v", err)
-	}
-	load := agentsOf(home, p.Name, "")
-	for _, name := range names {
-		a, err := load(name)
-		if err != nil {
-			add("%v", err)
-		} else if e := a.Endpoint; e != nil && e.Credential.Env != "" {
-			if _, ok := secrets.Get(e.Credential.Env); !ok {
-				add("agent %s wants the secret %s, which is not set", name, e.Credential.Env)
-			}
-		}
-	}
-	return wrong
-}
-
-func runConfigEdit(ctx context.Context, x *call) error {
-	home, dir, err := x.configFolder()
-	if err != nil {
-		return err
-	}
-	editor := x.Getenv("VISUAL")
-	if editor == "" {
-		editor = x.Getenv("EDITOR")
-	}
-	if editor == "" {
-		return &usageError{msg: "neither VISUAL nor EDITOR names an editor", hint: "EDITOR=vi hermes config edit"}
-	}
-	before, err := os.ReadFile(filepath.Join(dir, profile.ConfigFile))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	f, err := os.CreateTemp("", "hermes-*.yaml")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	if _, err := f.Write(before); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	for {
-		cmd := exec.CommandContext(ctx, "sh", "-c", editor+` "$1"`, "sh", f.Name())
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = x.Stdin, x.Stdout, x.Stderr
-		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("%s: %w", editor, err)
-		}
-		after, err := os.ReadFile(f.Name())
-		if err != nil {
-			return err
-		}
-		var old, c profile.Config
-		if err := profile.ParseConfig(after, &c); err == nil {
-			if profile.ParseConfig(before, &old) == nil && !slices.Equal(old.Boards, c.Boards) {
-				if err := x.mayConfigure(home, "boards"); err != nil {
-					return err
-				}
-			}
-			return x.saveEdited(dir, before, after)
-		} else if x.say("%v", err); !x.Prompt {
-			return &boards.Rejection{Code: "bad_config", Detail: "not saved", Hint: "hermes config schema lists the keys"}
-		}
-		fmt.Fprint(x.Stderr, "Edit it again? [Y/n] ")
-		if answer, err := bufio.NewReader(x.Stdin).ReadString('\n'); err != nil || strings.HasPrefix(strings.ToLower(answer), "n") {
-			return &boards.Rejection{Code: "not_confirmed", Detail: "not saved"}
-		}
-	}
-}
-
-func (x *call) saveEdited(dir string, before, after []byte) error {
-	if string(before) == string(after) {
-		x.say("nothing was changed")
-		return nil
-	}
-	return profile.EditConfig(dir, func(now []byte) ([]byte, error) {
-		if string(now) != string(before) {
-			return nil, &boards.Rejection{Code: "conflict", Detail: "somebody else changed it meanwhile; nothing was saved"}
-		}
-		return after, nil
-	})
 }
 
 func runConfigSchema(_ context.Context, x *call) error {

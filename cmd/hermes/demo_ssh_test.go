@@ -16,6 +16,9 @@ import (
 
 // TestDemoSSH runs the pipeline in an account of a server on this machine.
 func TestDemoSSH(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a server")
+	}
 	settings := sshServer(t)
 	if got := runDemoOn(t, append([]string{"--backend", "ssh"}, settings...)...); !got.Verified || got.Runs != 4 {
 		t.Errorf("got %+v, want four runs, and a log that is verified", got)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,8 +31,10 @@ func TestDemo(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			switch name {
-			case "docker", "podman", "gvisor":
+			switch {
+			case testing.Short() && name != "local":
+				t.Skip("a sandbox may be no place for a program that is linked dynamically, as for the race detector")
+			case slices.Contains([]string{"docker", "podman", "gvisor"}, name):
 				sandboxtest.Long(t)
 			}
 			if report := box.Probe(t.Context()); !report.Available {

@@ -82,7 +82,7 @@ func newRoster(load loadAgent) (*roster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &roster{agents: &start.Roster{Load: load, Default: "bubblewrap", Sandboxes: boxes}}, nil
+	return &roster{agents: &start.Roster{Load: load, Default: standardBackend(context.Background(), boxes), Sandboxes: boxes}}, nil
 }
 
 // loadAgent reads an agent's configuration, with what its profile adds.

@@ -76,11 +76,9 @@ func runGateway(ctx context.Context, x *call) error {
 		return err
 	}
 	log := as.logger(x.Env)
-	known, err := enlist(home, x.enlisted(home), x.flag("standby"))
-	if err != nil {
+	if err := unrivalled(home, x.enlisted(home), x.flag("standby")); err != nil {
 		return err
 	}
-	defer known.withdraw()
 	defer as.close()
 	if err := as.claimChat(log, x.flag("standby")); err != nil {
 		return err
@@ -107,6 +105,11 @@ func runGateway(ctx context.Context, x *call) error {
 	if h.teller, err = newTeller(as.Profile, as.secrets, chats); err != nil {
 		return err
 	}
+	known, err := enlist(home, x.enlisted(home), x.flag("standby")) // last: whoever starts it takes that for up
+	if err != nil {
+		return err
+	}
+	defer known.withdraw()
 	return g.run(ctx, signals)
 }
 

@@ -35,6 +35,13 @@ func (g *gateway) hold(taking, serving context.Context) {
 	} else if len(swept) > 0 {
 		g.log.Info().Strs("swept", swept).Msg("removed what was left of boards that were never finished")
 	}
+	all.Go(func() {
+		if n, err := reapContainers(taking); err != nil && taking.Err() == nil {
+			g.warn("", err)
+		} else if n > 0 {
+			g.log.Info().Int("containers", n).Msg("removed what dead supervisors left")
+		}
+	})
 	tick := time.NewTicker(glanceEvery)
 	defer tick.Stop()
 	var seen, looked time.Time

@@ -85,6 +85,15 @@ func enlist(home *registry.Home, me gatewayInfo, standby bool) (*enlistment, err
 	return &enlistment{f}, nil
 }
 
+// unrivalled refuses a gateway that enlist would refuse now.
+func unrivalled(home *registry.Home, me gatewayInfo, standby bool) error {
+	running, err := gateways(home, false)
+	if i := slices.IndexFunc(running, me.rivals); i >= 0 && !standby {
+		return alreadyRuns(running[i])
+	}
+	return err
+}
+
 func alreadyRuns(g gatewayInfo) error {
 	return &boards.Rejection{Code: "gateway_running", Detail: fmt.Sprintf("a gateway runs here already (PID %d)", g.PID),
 		Hint: "hermes gateway status shows it; --standby starts another that takes over when it ends"}

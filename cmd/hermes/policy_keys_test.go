@@ -49,7 +49,8 @@ func TestPolicyRefuses(t *testing.T) {
 		{"budget.run", "-1", "not an amount"},
 		{"budget.run", "NaN", "not an amount"},
 		{"board_cap", "1e3", "not a number"},
-		{"board_cap", "99999999999", "not a number"},
+		{"board_cap", "99999999999", "is too much"},
+		{"board_cap", "99999999999999999999", "not a number"},
 	} {
 		p := events.DefaultPolicy(4)
 		if _, _, err := setPolicy(&p, c.key, c.value); err == nil || !strings.Contains(err.Error(), c.want) {

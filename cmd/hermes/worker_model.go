@@ -45,6 +45,9 @@ func workerModel(ctx context.Context, x *call) error {
 	if _, err := x.args(0, 0, "no arguments; the first words are read from standard input"); err != nil {
 		return err
 	}
+	if x.str("config") == "" {
+		return usagef("hermes worker model is started by a supervisor: it wants --config")
+	}
 	var config modelConfig
 	b, err := os.ReadFile(x.str("config"))
 	if err == nil {

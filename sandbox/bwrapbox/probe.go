@@ -16,7 +16,7 @@ import (
 func (b bubblewrap) Probe(ctx context.Context) driver.Report {
 	path, err := b.find()
 	if err != nil {
-		return driver.Report{Reason: "bwrap is not installed: " + err.Error()}
+		return driver.Report{Reason: "bwrap is not installed (Debian, Ubuntu: apt-get install bubblewrap): " + err.Error()}
 	}
 	version, err := exec.CommandContext(ctx, path, "--version").Output()
 	if err != nil {
@@ -24,7 +24,7 @@ func (b bubblewrap) Probe(ctx context.Context) driver.Report {
 	}
 	report := driver.Report{Version: strings.TrimSpace(strings.TrimPrefix(string(version), "bubblewrap "))}
 	if err := canary.Run(ctx, b.Start); err != nil {
-		report.Reason = err.Error()
+		report.Reason = err.Error() + canary.Advice(path)
 		return report
 	}
 	report.Available = true

@@ -20,6 +20,7 @@ import (
 
 	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/dockerbox"
+	"github.com/hermesboard/hermes/sandbox/sandboxtest"
 )
 
 var tokens atomic.Int32
@@ -88,6 +89,7 @@ func TestEmptyImage(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
+	sandboxtest.Long(t)
 	engines(t, func(t *testing.T, e dockerbox.Engine) {
 		box := withShell(e)
 		const hog = "dd if=/dev/zero of=/dev/null bs=256M count=1 2>/dev/null"
@@ -184,6 +186,7 @@ func environment(t *testing.T, pid int) string {
 
 // TestMountedBelow mounts a writable file system below a read-only mount.
 func TestMountedBelow(t *testing.T) {
+	sandboxtest.Long(t)
 	if os.Getuid() != 0 {
 		t.Skip("only root can mount")
 	}
@@ -208,6 +211,7 @@ func TestMountedBelow(t *testing.T) {
 
 // TestVolumes has an image that wants storage on the engine's disk.
 func TestVolumes(t *testing.T) {
+	sandboxtest.Long(t)
 	engines(t, func(t *testing.T, e dockerbox.Engine) {
 		archive, err := os.Open(shellImage())
 		if err != nil {
@@ -301,6 +305,7 @@ func TestLeftFolder(t *testing.T) {
 
 // TestPaused kills what the engine has paused, which no signal reaches.
 func TestPaused(t *testing.T) {
+	sandboxtest.Long(t)
 	engines(t, func(t *testing.T, e dockerbox.Engine) {
 		token := token()
 		s, err := withShell(e).Start(t.Context(), &sandbox.Spec{Argv: []string{"/bin/sh", "-c", "sleep 600; true", token}, Workspace: t.TempDir()})

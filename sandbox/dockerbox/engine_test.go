@@ -219,6 +219,7 @@ func relay(t *testing.T, e dockerbox.Engine) (at string, cut func()) {
 // TestEngineGone loses the engine while a program runs: its end can be proven
 // all the same, and no other is started.
 func TestEngineGone(t *testing.T) {
+	sandboxtest.Long(t)
 	engines(t, func(t *testing.T, e dockerbox.Engine) {
 		at, cut := relay(t, e)
 		box := dockerbox.New(&dockerbox.Options{Engine: e, Image: shellImage(), Address: at})

@@ -15,7 +15,7 @@ import (
 var switches = []struct{ name, off, remedy string }{
 	{"user.max_user_namespaces", "0", "set it to a few thousand"},
 	{"kernel.unprivileged_userns_clone", "0", "set it to 1"},
-	{"kernel.apparmor_restrict_unprivileged_userns", "1", "give this program an AppArmor profile that allows \"userns,\", or set it to 0"},
+	{"kernel.apparmor_restrict_unprivileged_userns", "1", "give this program an AppArmor profile with the rule userns (SECURITY.md shows it), or set it to 0"},
 }
 
 // explain adds to an error what on this host is the likely reason, and how to

@@ -103,7 +103,7 @@ func landlock(plan []rootfs.Step) error {
 func addRule(rules int, path string, rights uint64) error {
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("Landlock rule for %s: %w", path, err)
+		return fmt.Errorf("add Landlock rule for %s: %w", path, err)
 	}
 	defer unix.Close(fd)
 	kind, err := fileType(fd)
@@ -116,7 +116,7 @@ func addRule(rules int, path string, rights uint64) error {
 	rule := unix.LandlockPathBeneathAttr{Allowed_access: rights, Parent_fd: int32(fd)}
 	if _, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(rules), unix.LANDLOCK_RULE_PATH_BENEATH,
 		uintptr(unsafe.Pointer(&rule)), 0, 0, 0); errno != 0 {
-		return fmt.Errorf("Landlock rule for %s: %w", path, errno)
+		return fmt.Errorf("add Landlock rule for %s: %w", path, errno)
 	}
 	return nil
 }

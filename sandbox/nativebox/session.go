@@ -72,7 +72,7 @@ func (s *session) readReports(conn *net.UnixConn, first chan<- error) {
 	first <- err
 	for err == nil {
 		var r report
-		if r, fd, err = readReport(conn); err == nil && r.Exit != nil {
+		if r, _, err = readReport(conn); err == nil && r.Exit != nil {
 			s.status = r.Exit
 		}
 	}

@@ -84,18 +84,17 @@ func Main() {
 	// Privileges belong to threads. The program is started from the only one
 	// that has given them up in full.
 	runtime.LockOSThread()
-	if err := stage(); err != nil {
-		var about *specError
-		r := report{Error: err.Error(), Spec: errors.As(err, &about)}
-		var errno syscall.Errno
-		if errors.As(err, &errno) {
-			r.Errno = int(errno)
-		}
-		if send(r, -1) != nil {
-			fmt.Fprintln(os.Stderr, "hermes: this is part of the native sandbox and not a command:", err)
-		}
-		os.Exit(1)
+	err := stage()
+	var about *specError
+	r := report{Error: err.Error(), Spec: errors.As(err, &about)}
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		r.Errno = int(errno)
 	}
+	if send(r, -1) != nil {
+		fmt.Fprintln(os.Stderr, "hermes: this is part of the native sandbox and not a command:", err)
+	}
+	os.Exit(1)
 }
 
 // stage does not return when the main process was started.

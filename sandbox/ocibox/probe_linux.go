@@ -48,21 +48,11 @@ func (b box) Probe(ctx context.Context) driver.Report {
 		test = func() error { return b.testKernel(ctx) } // it has a kernel and names of its own
 	}
 	if err := test(); err != nil {
-		report.Reason = err.Error() + advice()
+		report.Reason = err.Error() + canary.Advice(runtime)
 		return report
 	}
 	report.Available = true
 	return report
-}
-
-// advice names the switch by which Ubuntu keeps user namespaces from programs.
-func advice() string {
-	const file = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
-	if on, err := os.ReadFile(file); err != nil || strings.TrimSpace(string(on)) != "1" || os.Geteuid() == 0 {
-		return ""
-	}
-	return "; this system keeps user namespaces from programs without an AppArmor profile:" +
-		" sysctl kernel.apparmor_restrict_unprivileged_userns=0 lifts that for all, a profile with the rule userns for one"
 }
 
 // testKernel is canary.Run for a sandbox with a kernel of its own.

@@ -40,8 +40,8 @@ func ready(t *testing.T, box *sandbox.Sandbox) {
 }
 
 // All reports whether the variable HERMES_TEST_SANDBOX is "all": then what
-// takes long is tested as well.
-func All() bool { return os.Getenv("HERMES_TEST_SANDBOX") == "all" }
+// takes long is tested as well, unless tests are to be short.
+func All() bool { return os.Getenv("HERMES_TEST_SANDBOX") == "all" && !testing.Short() }
 
 // Long skips a test that takes long, unless all are asked for.
 func Long(t testing.TB) {
@@ -61,8 +61,7 @@ func RunSlow(t *testing.T, newBox func() *sandbox.Sandbox) {
 	ready(t, newBox())
 	runAll(t, newBox, slices.DeleteFunc(slices.Clone(core), func(c check) bool {
 		return !slices.Contains([]string{
-			"exec/arguments", "exec/gaps", "io/stdin to stdout", "io/one writer for both", "env/exactly as given", "files/workspace",
-			"files/socket", "limits/tmp", "life/context", "life/stop", "tree/kill without environment", "isolation/files",
+			"exec/arguments", "io/stdin to stdout", "files/workspace", "files/socket", "life/stop", "tree/kill without environment",
 			"isolation/network", "isolation/processes", "isolation/kernel",
 		}, c.name)
 	}))

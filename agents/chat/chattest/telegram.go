@@ -41,7 +41,6 @@ type Telegram struct {
 	refusals  int // requests that are answered 429
 	wait      int // with this retry_after
 	cuts      int // connections that are cut before anything is done
-	offered   int // how often an update was delivered
 	conflicts int
 	wrong     []string // what a bot may not do
 	delay     time.Duration

@@ -72,7 +72,7 @@ func TestBadInput(t *testing.T) {
 	for text, want := range map[string]string{
 		`/kanban create "x`: "quotation mark",
 		"/kanban create " + strings.Repeat("x", 100<<10): "too long",
-		"/kanban creat x":                      "did you mean /kanban create?",
+		"/kanban creat x":                      "there is no creat in chat",
 		"/nonsense":                            "/nonsense is not known",
 		"/kanban " + strings.Repeat("x ", 300): "too much",
 		"/\u202ekanban \u200bgateway \x1b[31mstop\x1b[0m": "there is no gateway in chat",

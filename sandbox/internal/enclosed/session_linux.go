@@ -30,7 +30,7 @@ type session struct {
 	c     *Command
 	outer *process.Process // unshare, on the host
 	// first is the container program, the first process of the name space: when
-	// it has ended, all others have. Nil if unshare ended before it made one.
+	// it has ended, all others have. Nil if unshare ended before it was seen.
 	first *process.Handle
 	said  *head
 
@@ -54,7 +54,10 @@ func (s *session) open(ctx context.Context) error {
 		case s.first != nil:
 			return nil
 		case ended:
-			return errors.Join(s.neverRan(), errNothing)
+			if err := s.neverRan(); err != nil || s.outer.Wait().Signal != 0 {
+				return errors.Join(err, errNothing)
+			}
+			return nil // all was over before we looked: unshare waits for its child, and complains if it made none
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case time.Now().After(deadline):
