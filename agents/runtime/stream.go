@@ -53,6 +53,16 @@ type Stream struct {
 	sum     Summary
 }
 
+// Typed reports whether a runtime writes objects for a [Stream] to read. Others
+// write for people.
+func Typed(a Adapter) bool {
+	switch a.Kind() {
+	case "builtin", "command", "hermes":
+		return false
+	}
+	return true
+}
+
 // NewStream writes what a person should read to log, and all that comes, as it
 // comes, to raw. Either may be nil.
 func NewStream(a Adapter, log, raw io.Writer) *Stream {

@@ -79,7 +79,7 @@ func (r *run) launch(box *sandbox.Sandbox, f folders) (*sandbox.Spec, error) {
 		return nil, err
 	}
 	r.plan, r.adapter = plan, ad
-	if ad.Version().Program != "" || agent.Runtime.Kind == "model" {
+	if runtime.Typed(ad) {
 		if r.raw, err = openTranscript(filepath.Join(r.spec.Dir(), RawLog)); err != nil {
 			return nil, err
 		}

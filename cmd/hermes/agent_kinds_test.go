@@ -251,3 +251,16 @@ func TestModelledLocal(t *testing.T) {
 	}
 	m.secret()
 }
+
+// TestModelledOwn: the agent of our own needs no other program.
+func TestModelledOwn(t *testing.T) {
+	m := newModelled(t, nil, testTask)
+	config := m.read("agents/clerk/config.yaml")
+	begin, end := strings.Index(config, "  command: "), strings.Index(config, "  model: ")
+	config = strings.Replace(config[:begin]+config[end:], "kind: claude", "kind: model", 1)
+	m.write("agents/clerk/config.yaml", strings.Replace(config, "tools: [Write]", "tools: [write]", 1))
+	if out, errs, code := m.hermes("agent", "check", "clerk"); code != 0 {
+		t.Errorf("got exit %d\n%s%s", code, out, errs)
+	}
+	m.secret()
+}
