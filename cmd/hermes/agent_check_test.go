@@ -44,6 +44,9 @@ func TestAgentCheck(t *testing.T) {
 
 // TestAgentCheckFails: what does not work is found, with what to do.
 func TestAgentCheckFails(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts hundreds of processes")
+	}
 	check := func(t *testing.T, m *modelled, failed ...string) {
 		t.Helper()
 		out, errs, code := m.hermes("agent", "check", "clerk", "--json")

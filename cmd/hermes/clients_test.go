@@ -43,6 +43,9 @@ func (p *place) shell(args ...string) (out string, err error) {
 // TestClientScripts carries out the four ways to serve clients, with real
 // gateways. None has a bot, and each says so.
 func TestClientScripts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs whole setups in processes")
+	}
 	for script, want := range map[string]map[string][]string{ // boards by the profile that holds them
 		"one-client":       {"acme": {"acme"}},
 		"departments":      {"acme": {"acme", "acme-support"}},
@@ -130,6 +133,9 @@ func (p *place) asClient(board string, args ...string) (text string, code int) {
 // another client's board, in every way a board can be named. The answer is the
 // same as for a board that does not exist.
 func TestOneClientSeesNothingOfAnother(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts hundreds of processes")
+	}
 	p := clientPlace(t)
 	p.must("profile", "create", "acme", "--no-alias")
 	p.must("profile", "create", "beta", "--no-alias", "--description", otherCanary)
