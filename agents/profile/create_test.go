@@ -28,7 +28,10 @@ func TestCreate(t *testing.T) {
 		t.Errorf("got %+v", p.Config)
 	}
 	var names []string
-	filepath.WalkDir(p.Dir, func(path string, d fs.DirEntry, err error) error {
+	filepath.WalkDir(p.Dir, func(path string, d fs.DirEntry, walkErr error) error {
+		if walkErr != nil {
+			t.Fatal(walkErr)
+		}
 		info, err := d.Info()
 		if err != nil {
 			t.Fatal(err)

@@ -142,7 +142,6 @@ type entry struct {
 	node     *ast.MappingValueNode
 	from, to int
 	column   int // from 1
-	alone    bool
 }
 
 func (e *editor) edit(file []byte, names []string, v any, remove bool) error {
