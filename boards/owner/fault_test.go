@@ -98,7 +98,7 @@ func TestRejectionsWaitForTheirBatch(t *testing.T) {
 	for _, c := range []boards.Command{create("one"), boards.ResumeBoard{}} {
 		go func() { _, err := o.Do(t.Context(), kai, NewCommandID(), c); answers <- err }()
 	}
-	for len(o.queue) < 2 {
+	for o.queue.len() < 2 {
 		runtime.Gosched()
 	}
 	o.start(t.Context())
@@ -269,7 +269,7 @@ func TestCancelledSenderStillHasItsCommand(t *testing.T) {
 	id := NewCommandID()
 	answer := make(chan error, 1)
 	go func() { _, err := o.Do(ctx, kai, id, create("one")); answer <- err }()
-	for len(o.queue) < 1 {
+	for o.queue.len() < 1 {
 		runtime.Gosched()
 	}
 	cancel()

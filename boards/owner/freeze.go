@@ -39,8 +39,10 @@ func (w *writer) freeze(ctx context.Context, cause error, suspect bool, waiting 
 	defer q.timer.Stop()
 	for {
 		select {
-		case p := <-w.o.queue:
-			q.add(p)
+		case <-w.o.queue.await(1):
+			for _, p := range w.o.queue.take() {
+				q.add(p)
+			}
 		case <-q.timer.C:
 			q.shed()
 		case t := <-thawed:

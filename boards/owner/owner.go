@@ -37,7 +37,7 @@ type Owner struct {
 	started time.Time
 	decide  func(*boards.State, boards.Command, boards.Env) ([]events.Draft, error)
 
-	queue   chan *pending
+	queue   *queue
 	errands chan func(context.Context, *writer) error
 	stop    context.CancelFunc // ends Run
 	stopped context.Context    // ended by stop: no new commands
@@ -82,7 +82,7 @@ func newOwner(s store, opts Options) (*Owner, error) {
 	}
 	o := &Owner{
 		store: s, opts: opts, started: time.Now(), decide: boards.Decide,
-		queue: make(chan *pending, queueLength), errands: make(chan func(context.Context, *writer) error),
+		queue: newQueue(), errands: make(chan func(context.Context, *writer) error),
 		stop: stop, stopped: stopped, gone: make(chan struct{}),
 		view: f.view, head: f.head, saved: f.head.Seq - f.tail,
 	}

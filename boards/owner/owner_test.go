@@ -428,7 +428,7 @@ func TestMismatchWithinABatch(t *testing.T) {
 			answers <- codeOf(err)
 		}()
 	}
-	for len(o.queue) < 2 { // both wait before the writer starts
+	for o.queue.len() < 2 { // both wait before the writer starts
 		runtime.Gosched()
 	}
 	o.start(t.Context())

@@ -60,13 +60,7 @@ func (o *Owner) submit(ctx context.Context, p *pending) (boards.Result, error) {
 	if o.stopped.Err() != nil { // else a busy board would never be let go of
 		return boards.Result{}, o.goneError()
 	}
-	select {
-	case o.queue <- p:
-	case <-ctx.Done():
-		return boards.Result{}, ctx.Err()
-	case <-o.gone:
-		return boards.Result{}, o.goneError()
-	}
+	o.queue.put(p)
 	select {
 	case a := <-p.answer:
 		return a.result, a.err

@@ -13,7 +13,6 @@ import (
 
 // Bounds of one group commit.
 const (
-	queueLength   = 256
 	maxBatch      = 1024
 	maxBatchBytes = 4 << 20
 	maxLinger     = 2 * time.Millisecond
@@ -56,18 +55,14 @@ func (w *writer) run(ctx context.Context) error {
 	for {
 		if len(w.rest) == 0 {
 			select {
-			case p := <-w.o.queue:
-				w.rest = append(w.rest, p)
+			case <-w.o.queue.await(1):
 			case errand := <-w.o.errands:
 				if err := errand(ctx, w); err != nil {
 					return err
 				}
 				continue
 			case <-ctx.Done():
-				select {
-				case p := <-w.o.queue:
-					w.rest = append(w.rest, p)
-				default:
+				if w.o.queue.len() == 0 {
 					return w.append(ctx, nil) // offsets
 				}
 			}
@@ -82,28 +77,26 @@ func (w *writer) run(ctx context.Context) error {
 // batch is to be closed: when as many have come as can be expected, or when
 // patience, which is made by the first wait, has run out.
 func (w *writer) next(have int, patience **time.Timer) *pending {
-	if len(w.rest) > 0 {
-		p := w.rest[0]
-		w.rest = w.rest[1:]
-		return p
+	if len(w.rest) == 0 {
+		w.rest = w.o.queue.take()
 	}
-	select {
-	case p := <-w.o.queue:
-		return p
-	default:
+	if missing := w.expected - have; len(w.rest) == 0 && missing > 0 {
+		if *patience == nil {
+			*patience = time.NewTimer(min(w.took, maxLinger))
+		}
+		select {
+		case <-w.o.queue.await((missing + 1) / 2): // the other half comes while these are decided
+		case <-(*patience).C:
+			w.expected = 0
+		}
+		w.rest = w.o.queue.take()
 	}
-	if have >= w.expected {
+	if len(w.rest) == 0 {
 		return nil
 	}
-	if *patience == nil {
-		*patience = time.NewTimer(min(w.took, maxLinger))
-	}
-	select {
-	case p := <-w.o.queue:
-		return p
-	case <-(*patience).C:
-		return nil
-	}
+	p := w.rest[0]
+	w.rest = w.rest[1:]
+	return p
 }
 
 // commit gathers and decides a batch, makes it durable and tells everybody.
@@ -129,7 +122,10 @@ func (w *writer) append(ctx context.Context, outcomes []*outcome) error {
 	if len(offsets) > 0 {
 		commits = append(commits, events.Commit{Offsets: offsets})
 	}
-	if len(commits) > 0 {
+	w.expected = len(outcomes) + len(w.rest) + w.o.queue.len()
+	if len(commits) == 0 {
+		tell(outcomes)
+	} else {
 		began := time.Now()
 		head, err := w.o.store.Log().Append(context.WithoutCancel(ctx), w.head.Seq, commits)
 		w.took = time.Since(began)
@@ -143,10 +139,6 @@ func (w *writer) append(ctx context.Context, outcomes []*outcome) error {
 		default:
 			return w.freeze(ctx, err, errors.Is(err, events.ErrUnknownCommit), w.waiting(outcomes))
 		}
-	}
-	w.expected = len(outcomes) + len(w.rest) + len(w.o.queue)
-	for _, out := range outcomes {
-		out.tell()
 	}
 	if w.stale {
 		return w.refold(ctx)
@@ -243,7 +235,9 @@ func (w *writer) rule(p *pending) (records []events.Record, encoded []events.Enc
 	return records, encoded, nil
 }
 
-// publish shows a committed batch to everybody but the senders.
+// publish answers the senders of a committed batch and shows it to everybody.
+// A sender who then asks for what it did waits for the lock: the answer need
+// not wait for the view.
 func (w *writer) publish(head events.Head, outcomes []*outcome) {
 	if head.Seq > w.head.Seq {
 		w.prior, w.priorFrom = w.same, w.head.Seq
@@ -251,6 +245,9 @@ func (w *writer) publish(head events.Head, outcomes []*outcome) {
 	w.head = head
 	o, changed := w.o, false
 	o.mu.Lock()
+	o.head = head
+	o.seq.Store(head.Seq)
+	tell(outcomes)
 	for _, out := range outcomes {
 		for i := range out.records {
 			_, policy := out.records[i].Data.(events.PolicyChanged)
@@ -259,16 +256,20 @@ func (w *writer) publish(head events.Head, outcomes []*outcome) {
 			o.view.Apply(&out.records[i])
 		}
 	}
-	o.head = head
 	o.mu.Unlock()
-	o.seq.Store(head.Seq)
 	if changed {
 		o.limit()
 	}
 	o.wakes.ring()
 }
 
-// tell answers the sender.
+// tell answers the senders.
+func tell(outcomes []*outcome) {
+	for _, out := range outcomes {
+		out.tell()
+	}
+}
+
 func (out *outcome) tell() {
 	switch {
 	case out.err != nil:

@@ -2,10 +2,14 @@ package boltlog
 
 import "go.etcd.io/bbolt"
 
-// fillStep is how much of a file is filled at a time.
-const fillStep = 256 << 10
+// How much of a file is filled at a time: an eighth of what it has. One step
+// costs a wait for the file system's journal, however long it is.
+const (
+	minFill = 256 << 10
+	maxFill = 1 << 20
+)
 
-var zeros [fillStep]byte
+var zeros [maxFill]byte
 
 // fill writes zeros over the pages that the commits to come will use first.
 // bbolt makes a file longer without writing to it. A page that is written into
@@ -24,6 +28,6 @@ func (l *Log) fill(tx *bbolt.Tx, need int) {
 	if err != nil || info.Size() <= l.filled {
 		return
 	}
-	n, _ := l.file.WriteAt(zeros[:min(fillStep, info.Size()-l.filled)], l.filled)
+	n, _ := l.file.WriteAt(zeros[:min(max(minFill, min(maxFill, end/8)), info.Size()-l.filled)], l.filled)
 	l.filled += int64(n)
 }

@@ -59,7 +59,7 @@ func (t *tail) ofTask(task events.TaskID, from uint64) (seqs []uint64) {
 
 // sort puts the commands in order and reports whether all ids are different.
 func (t *tail) sort() bool {
-	slices.SortFunc(t.commands, func(a, b command) int { return a.id.Compare(b.id) })
+	slices.SortFunc(t.commands, byID)
 	for i := 1; i < len(t.commands); i++ {
 		if t.commands[i].id == t.commands[i-1].id {
 			return false
@@ -68,15 +68,19 @@ func (t *tail) sort() bool {
 	return true
 }
 
-// merge adds what a later tail has.
+// merge adds what a later tail has. Ids begin with the time, so that only the
+// last ones have to be put in order.
 func (t *tail) merge(later *tail) {
-	n := len(t.commands)
-	t.commands = append(t.commands, later.commands...)
 	t.tasks = append(t.tasks, later.tasks...)
-	if n > 0 && n < len(t.commands) && t.commands[n].id.Compare(t.commands[n-1].id) < 0 {
-		t.sort()
+	if len(later.commands) == 0 {
+		return
 	}
+	at, _ := slices.BinarySearchFunc(t.commands, later.commands[0], byID)
+	t.commands = append(t.commands, later.commands...)
+	slices.SortFunc(t.commands[at:], byID)
 }
+
+func byID(a, b command) int { return a.id.Compare(b.id) }
 
 // reset empties the tail of a log that is indexed up to a position.
 func (t *tail) reset(indexed uint64) {
