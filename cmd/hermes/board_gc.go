@@ -101,7 +101,7 @@ func (g *collector) survey(ctx context.Context, b api.Board) (err error) {
 		return err
 	}
 	var decoder events.Decoder
-	return readAll(ctx, func(ctx context.Context, from uint64) ([]events.Entry, error) { return b.Read(ctx, from, 0) }, 1, 0, func(e events.Entry) error {
+	return readAll(ctx, readerOf(b), 1, 0, func(e events.Entry) error {
 		r, err := decoder.Decode(e.Record)
 		if err != nil {
 			return fmt.Errorf("event %d: %w", e.Seq, err)

@@ -160,36 +160,30 @@ func (d *demo) history(ctx context.Context) error {
 		return err
 	}
 	defer b.Close()
-	for from := uint64(1); ; {
-		entries, err := b.Read(ctx, from, 0)
-		if err != nil || len(entries) == 0 {
+	return readAll(ctx, readerOf(b), 1, 0, d.tell)
+}
+
+// tell prints an event, if it is one of those that make the story.
+func (d *demo) tell(e events.Entry) error {
+	r, err := events.Decode(e.Record)
+	if err != nil || r.Time < events.TimeOf(d.started) || !tells(r) {
+		return err
+	}
+	entry := projections.Entry{Record: r}
+	if e.Text != nil {
+		text, err := events.DecodeText(e.Text)
+		if err != nil {
 			return err
 		}
-		for _, e := range entries {
-			from = e.Seq + 1
-			r, err := events.Decode(e.Record)
-			if err != nil {
-				return err
-			}
-			if r.Time < events.TimeOf(d.started) || !tells(r) {
-				continue
-			}
-			entry := projections.Entry{Record: r}
-			if e.Text != nil {
-				text, err := events.DecodeText(e.Text)
-				if err != nil {
-					return err
-				}
-				entry.Fields = &text.Fields
-			}
-			words := projections.Words(entry)
-			who := words.Who
-			if words.Indent {
-				who = "  " + who
-			}
-			fmt.Fprintln(d.Stdout, d.fit(fmt.Sprintf("  %s   %-16s %s", r.Time.Time().Local().Format("15:04:05"), line2(who), line(words.What))))
-		}
+		entry.Fields = &text.Fields
 	}
+	words := projections.Words(entry)
+	who := words.Who
+	if words.Indent {
+		who = "  " + who
+	}
+	_, err = fmt.Fprintln(d.Stdout, d.fit(fmt.Sprintf("  %s   %-16s %s", r.Time.Time().Local().Format("15:04:05"), line2(who), line(words.What))))
+	return err
 }
 
 // fit cuts a line to the terminal, or to a readable width elsewhere.

@@ -65,9 +65,8 @@ func runWhy(ctx context.Context, x *call) error {
 // whyAt answers from the first at events of the log.
 func whyAt(ctx context.Context, b api.Board, id events.TaskID, at int) (projections.Why, error) {
 	v, now := projections.NewView(), events.Time(0)
-	read := func(ctx context.Context, from uint64) ([]events.Entry, error) { return b.Read(ctx, from, 0) }
 	if at > 0 {
-		if err := foldAll(ctx, read, uint64(at), func(r *events.Record) { v.Apply(r); now = r.Time }); err != nil {
+		if err := foldAll(ctx, readerOf(b), uint64(at), func(r *events.Record) { v.Apply(r); now = r.Time }); err != nil {
 			return projections.Why{}, err
 		}
 	}

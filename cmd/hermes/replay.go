@@ -159,7 +159,7 @@ func (x *call) replayAt(ctx context.Context, b api.Board, info api.Info, p *repl
 	}
 	v := projections.NewView()
 	var then events.Time
-	err := foldAll(ctx, func(ctx context.Context, from uint64) ([]events.Entry, error) { return b.Read(ctx, from, 0) }, at,
+	err := foldAll(ctx, readerOf(b), at,
 		func(r *events.Record) { v.Apply(r); then = r.Time })
 	if err != nil {
 		return err

@@ -151,12 +151,13 @@ var errEnough = errors.New("enough")
 
 // read calls yield for the entries up to last that may be wanted.
 func (p *replayPlan) read(ctx context.Context, b api.Board, last uint64, yield func(events.Entry) error) error {
-	return readAll(ctx, func(ctx context.Context, from uint64) ([]events.Entry, error) {
-		if p.task != 0 {
+	read := readerOf(b)
+	if p.task != 0 {
+		read = func(ctx context.Context, from uint64) ([]events.Entry, error) {
 			return b.ReadTask(ctx, p.task, from, 0)
 		}
-		return b.Read(ctx, from, 0)
-	}, p.from, last, yield)
+	}
+	return readAll(ctx, read, p.from, last, yield)
 }
 
 // maxGap is the longest pause of a replay with --speed.
@@ -203,40 +204,4 @@ func (x *call) zone() (*time.Location, string) {
 	}
 	name, _ := time.Now().Zone()
 	return time.Local, name
-}
-
-// readAll calls yield for the entries from a position up to last, one slice
-// after another; last 0 = to the end.
-func readAll(ctx context.Context, read func(ctx context.Context, from uint64) ([]events.Entry, error), from, last uint64, yield func(events.Entry) error) error {
-	for {
-		entries, err := read(ctx, from)
-		if err != nil {
-			return err
-		}
-		if len(entries) == 0 {
-			return nil
-		}
-		for _, e := range entries {
-			if last != 0 && e.Seq > last {
-				return nil
-			}
-			if err := yield(e); err != nil {
-				return err
-			}
-		}
-		from = entries[len(entries)-1].Seq + 1
-	}
-}
-
-// foldAll decodes the records up to last and calls apply for each.
-func foldAll(ctx context.Context, read func(ctx context.Context, from uint64) ([]events.Entry, error), last uint64, apply func(*events.Record)) error {
-	var decoder events.Decoder
-	return readAll(ctx, read, 1, last, func(e events.Entry) error {
-		r, err := decoder.Decode(e.Record)
-		if err != nil {
-			return fmt.Errorf("event %d: %w", e.Seq, err)
-		}
-		apply(&r)
-		return nil
-	})
 }
