@@ -1,6 +1,10 @@
 package sandbox
 
-import "github.com/hermesboard/hermes/sandbox/internal/cgroup"
+import (
+	"os/exec"
+
+	"github.com/hermesboard/hermes/sandbox/internal/cgroup"
+)
 
 // Cgroups is what this host offers to keep sessions in control groups of their
 // own, which no descendant leaves by becoming a daemon, and to limit their
@@ -33,6 +37,20 @@ func KillCgroup(path string) error { return cgroup.Detect().Kill(path) }
 // group that is gone has none. Its errors are those of KillCgroup, of which it
 // changes nothing.
 func CgroupAlive(path string) (bool, error) { return cgroup.Detect().Alive(path) }
+
+// SupervisorCgroup is the control group of a process that opens sessions, as
+// [StartSupervisor] made it. Its Path is for [CgroupAlive] and [KillCgroup], which
+// then are about that process, what it started and all its sessions. Remove
+// removes it once nobody is in it, and does nothing otherwise. Nil is none: its
+// Path is empty.
+type SupervisorCgroup = cgroup.Supervisor
+
+// StartSupervisor starts a command that is to open sessions in a control group
+// of its own, in which it makes those of its sessions. Where this host has no
+// control groups it starts the command all the same and returns nil.
+func StartSupervisor(cmd *exec.Cmd) (*SupervisorCgroup, error) {
+	return cgroup.Detect().StartSupervisor(cmd)
+}
 
 // SweepCgroups removes the control groups that are empty and whose supervisors
 // are dead, and returns how many there were. It kills nobody.

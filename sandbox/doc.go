@@ -51,7 +51,20 @@
 //
 // [Sandbox.Cgroup] tells a session's group by its mark, before it is started.
 // With that path [KillCgroup] ends what a dead supervisor left behind, also
-// what gave its environment away.
+// what gave its environment away. A supervisor that was started by
+// [StartSupervisor] has a group of its own as well, with those of its sessions
+// in it: one path then names all that came of it, programs that it started
+// itself included.
+//
+// # Disk
+//
+// No backend bounds what a program writes into folders of the host, for the
+// kernel offers nothing that works with every file system and without root.
+// Instead [Session] measures what has been written since Start, and ends a
+// session that is beyond [Limits].DiskBytes with a [*DiskError]. It is told after
+// the fact: near its limit a session is looked at every few milliseconds, and what
+// it writes until it has ended stays. What is deleted and still open
+// counts, unless its descriptor is hidden in a socket. See [Sandbox.Watched].
 //
 // # Network
 //

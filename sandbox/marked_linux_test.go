@@ -1,11 +1,15 @@
 package sandbox_test
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -33,6 +37,54 @@ func TestMarkedFindsTheNewborn(t *testing.T) {
 		if err != nil || !slices.Equal(pids, []int{cmd.Process.Pid}) {
 			t.Fatalf("start %d: got %v, %v, want %d", i, pids, err, cmd.Process.Pid)
 		}
+	}
+}
+
+// TestMarkedFindsTheHeadless: a process whose first thread has ended looks dead
+// and has no environment of its own any more, but its other threads live.
+func TestMarkedFindsTheHeadless(t *testing.T) {
+	mark := "headless" + strconv.Itoa(os.Getpid())
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = []string{sandbox.MarkVariable + "=" + mark, "HERMES_TEST_HEADLESS=1"}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	for deadline := time.Now().Add(30 * time.Second); !headless(t, cmd.Process.Pid); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("its first thread does not end")
+		}
+	}
+	if pids, err := sandbox.Marked(mark); err != nil || !slices.Equal(pids, []int{cmd.Process.Pid}) {
+		t.Errorf("got %v, %v, want %d", pids, err, cmd.Process.Pid)
+	}
+	if err := sandbox.KillMarked(mark); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Wait(); err == nil || cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Errorf("got %v, want it killed", err)
+	}
+	if pids, err := sandbox.Marked(mark); err != nil || len(pids) > 0 {
+		t.Errorf("afterwards: got %v, %v, want none", pids, err)
+	}
+}
+
+func headless(t *testing.T, pid int) bool {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stat[bytes.LastIndexByte(stat, ')')+2] == 'Z'
+}
+
+// init runs on the first thread, which the process of TestMarkedFindsTheHeadless ends.
+func init() {
+	if os.Getenv("HERMES_TEST_HEADLESS") != "" {
+		go time.Sleep(10 * time.Minute)
+		runtime.LockOSThread()
+		syscall.Syscall(syscall.SYS_EXIT, 0, 0, 0) // of the thread, not of the process
 	}
 }
 

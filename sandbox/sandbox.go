@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/hermesboard/hermes/sandbox/driver"
+	"github.com/hermesboard/hermes/sandbox/internal/usage"
 	"github.com/hermesboard/hermes/sandbox/proxy"
 )
 
@@ -70,13 +71,25 @@ func (s *Sandbox) With(set Settings) (*Sandbox, error) {
 	return &Sandbox{drv: own}, nil
 }
 
-// Capabilities is what the backend enforces, on a host where it works.
-func (s *Sandbox) Capabilities() Capabilities { return s.drv.Capabilities() }
+// Capabilities is what is enforced, on a host where the backend works: by the
+// backend, or in its place by this process while a session lives.
+func (s *Sandbox) Capabilities() Capabilities { return s.drv.Capabilities() | s.Watched() }
+
+// Watched is the part of the capabilities that no backend enforces but this
+// process, which looks and ends a session that has gone beyond: LimitDisk,
+// wherever a program can neither reach this process nor write anywhere else.
+func (s *Sandbox) Watched() Capabilities {
+	own := s.drv.Capabilities()
+	if !usage.Supported || !own.Has(driver.Files|driver.Processes) {
+		return 0
+	}
+	return driver.LimitDisk &^ own
+}
 
 // Check compares what a profile requires with what the backend enforces.
 // The error is a *GapError.
 func (s *Sandbox) Check(required Capabilities) error {
-	if missing := required &^ s.drv.Capabilities(); missing != 0 {
+	if missing := required &^ s.Capabilities(); missing != 0 {
 		return &GapError{Driver: s.drv.Name(), Missing: missing}
 	}
 	return nil
@@ -115,11 +128,18 @@ func (s *Sandbox) Start(ctx context.Context, spec *Spec) (*Session, error) {
 			return nil, fmt.Errorf("sandbox %s: %w", s.Name(), err)
 		}
 	}
+	var disk *diskWatch
+	if own.Limits.DiskBytes > 0 && s.Watched().Has(driver.LimitDisk) {
+		var err error
+		if disk, err = watchDisk(ctx, &own); err != nil {
+			return nil, fmt.Errorf("sandbox %s: %w", s.Name(), err)
+		}
+	}
 	drv, err := s.drv.Start(ctx, &own)
 	if err != nil {
 		return nil, fmt.Errorf("sandbox %s: start %s: %w", s.Name(), spec.Argv[0], err)
 	}
-	return newSession(ctx, s.Name(), own.Mark, s.Cgroup(own.Mark), drv), nil
+	return newSession(ctx, s.Name(), own.Mark, s.Cgroup(own.Mark), drv, disk), nil
 }
 
 // relay puts the program of spec behind one that carries connections from the

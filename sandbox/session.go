@@ -18,25 +18,29 @@ type Session struct {
 	box, mark, cgroup string
 	drv               driver.Session
 	unwatch           func() bool
+	disk              *diskWatch // nil without a limit
 	// done is closed by the waiting goroutine when the main process has ended;
 	// status and waitErr are written before.
 	done    chan struct{}
 	status  ExitStatus
 	waitErr error
-	cause   atomic.Pointer[error] // why the context killed it, if it did
+	cause   atomic.Pointer[error] // why it was killed by the context or for a limit, if it was
 }
 
-func newSession(ctx context.Context, box, mark, cgroup string, drv driver.Session) *Session {
-	s := &Session{box: box, mark: mark, cgroup: cgroup, drv: drv, done: make(chan struct{})}
+func newSession(ctx context.Context, box, mark, cgroup string, drv driver.Session, disk *diskWatch) *Session {
+	s := &Session{box: box, mark: mark, cgroup: cgroup, drv: drv, disk: disk, done: make(chan struct{})}
 	go s.wait() // ends with the main process, which Close ends
-	s.unwatch = context.AfterFunc(ctx, func() {
-		if s.running() {
-			cause := context.Cause(ctx)
-			s.cause.Store(&cause)
-		}
-		s.drv.Kill() // what survives is reported by Close
-	})
+	s.unwatch = context.AfterFunc(ctx, func() { s.end(context.Cause(ctx)) })
+	disk.start(drv.PID(), s.end)
 	return s
+}
+
+// end kills the tree for a cause.
+func (s *Session) end(cause error) {
+	if s.running() {
+		s.cause.CompareAndSwap(nil, &cause)
+	}
+	s.drv.Kill() // what survives is reported by Close
 }
 
 func (s *Session) wait() {
@@ -74,8 +78,8 @@ func (s *Session) Done() <-chan struct{} { return s.done }
 
 // Wait blocks until the main process has ended; descendants may live on. It
 // may be called many times. The error is not nil when the program never ran,
-// or wraps the cause of the context that had it killed. An exit code other
-// than 0 is no error.
+// and wraps the cause of the context that had it killed, or the *DiskError for
+// which it was. An exit code other than 0 is no error.
 func (s *Session) Wait() (ExitStatus, error) {
 	<-s.done
 	return s.status, s.waitErr
@@ -121,6 +125,7 @@ func (s *Session) Close() error {
 		return s.wrap("close", err)
 	}
 	s.unwatch()
+	s.disk.stop()
 	<-s.done
 	return nil
 }

@@ -13,3 +13,7 @@ func Supervise() error { return process.Supervise() }
 // and processes of other users are seen only by root: it finds what a dead
 // supervisor left behind, and proves nothing about the rest.
 func Marked(mark string) ([]int, error) { return process.Marked(mark) }
+
+// KillMarked sends SIGKILL to the processes that Marked finds, and to no other
+// process that came by the id of one. It does not wait for their end.
+func KillMarked(mark string) error { return process.KillMarked(mark) }

@@ -12,8 +12,8 @@ type Options struct {
 	// Cgroups gives sessions control groups of their own, with the limits that
 	// they enforce on this host; nil for none.
 	Cgroups *sandbox.Cgroups
-	// Init is a static binary of this host whose main function begins with
-	// ocibox.Main; empty is the binary of this process.
+	// Init is a static binary of this host that imports package ocibox/inside;
+	// empty is the binary of this process.
 	Init string
 }
 

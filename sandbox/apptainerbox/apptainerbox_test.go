@@ -13,7 +13,6 @@ import (
 
 	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/apptainerbox"
-	"github.com/hermesboard/hermes/sandbox/ocibox"
 	"github.com/hermesboard/hermes/sandbox/sandboxtest"
 )
 
@@ -39,7 +38,6 @@ func open(opts *apptainerbox.Options, image string) *sandbox.Sandbox {
 }
 
 func TestMain(m *testing.M) {
-	ocibox.Main()
 	if filepath.Base(os.Args[0]) == asStandIn {
 		standIn(os.Args[1:])
 	}
@@ -78,14 +76,14 @@ func TestStandIn(t *testing.T) {
 		}
 		t.Skip(err)
 	}
-	sandboxtest.Run(t, box)
+	sandboxtest.RunSlow(t, box)
 }
 
 func TestReal(t *testing.T) {
 	if os.Getenv(real) == "" {
 		t.Skipf("%s names no image: Apptainer is in no release of Debian that we test on", real)
 	}
-	sandboxtest.Run(t, box)
+	sandboxtest.RunSlow(t, box)
 }
 
 // TestArguments looks at what the program is called with.

@@ -183,7 +183,7 @@ func (b box) Probe(ctx context.Context) driver.Report {
 		report.Reason = errNoImage.Error()
 	} else if _, err := os.Stat(b.image); errors.Is(err, fs.ErrNotExist) {
 		report.Reason = fmt.Sprintf("there is no image %s", b.image)
-	} else if err := canary.Run(ctx, b.Start); err != nil {
+	} else if err := canary.Shell.Run(ctx, b.Start); err != nil {
 		report.Reason = err.Error()
 	} else {
 		report.Available = true

@@ -5,10 +5,9 @@
 // folder of a system's root. It is read-only. The program has its workspace at
 // /ws, the listed mounts, memory at /tmp, its own processes, and no network but
 // its loopback unless the spec asks for the host's. It has no capabilities and
-// no way to gain any. Its first program is ours, which starts it with exactly
-// the environment it was given, behind the system call filter: see
-// ocibox.Main, which the main function of a program that uses this backend
-// begins with.
+// no way to gain any. Its first program is this program's own binary, which starts
+// it with exactly the environment it was given, behind the system call filter:
+// see package ocibox/inside.
 //
 // How much is written to /tmp is set by Apptainer's own configuration and not
 // limited here. Memory, processor time and the number of processes are limited

@@ -12,8 +12,7 @@
 //
 // Memory, processor time and the number of processes are limited where
 // [Options] has control groups that do so on this host; bwrap's own two
-// processes count. What is written into the workspace and outputs is not
-// limited. The capabilities say so.
+// processes count. The capabilities say so.
 //
 // bwrap itself is the sandbox's first process, and the kernel lets the program
 // look into it and change its memory. It has no more privilege than the

@@ -23,7 +23,7 @@ func (b bubblewrap) Probe(ctx context.Context) driver.Report {
 		return driver.Report{Reason: fmt.Sprintf("%s --version: %v", path, err)}
 	}
 	report := driver.Report{Version: strings.TrimSpace(strings.TrimPrefix(string(version), "bubblewrap "))}
-	if err := canary.Run(ctx, b.Start); err != nil {
+	if err := canary.Shell.Run(ctx, b.Start); err != nil {
 		report.Reason = err.Error() + canary.Advice(path)
 		return report
 	}

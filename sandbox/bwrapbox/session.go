@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hermesboard/hermes/sandbox/driver"
-	"github.com/hermesboard/hermes/sandbox/internal/cgroup"
 	"github.com/hermesboard/hermes/sandbox/internal/process"
 )
 
@@ -27,21 +26,16 @@ const (
 )
 
 type session struct {
-	outer *process.Process // bwrap itself, on the host
-	group *cgroup.Group    // nil if it has none
-	// devices is the host folder of the session's device files, empty for none.
+	// devices is the host folder of the session's device files.
 	// It is removed when they are mounted.
-	devices string
-	// first is the first process of the process namespace: when it has ended,
-	// all others have. Nil if bwrap ended before it made the namespace.
-	first      *process.Handle
+	devices    *devices
 	complaints *head
 
 	statusDone chan struct{} // closed when bwrap has closed its status pipe
 	exitCode   *int          // written before statusDone closes; nil if the program never ran
 
-	mu   sync.Mutex // held over a whole Kill, Signal, Alive or Close; guards first's life
-	dead bool       // guarded by mu: the tree was proven empty
+	mu   sync.Mutex   // held over a whole Kill, Signal, Alive or Close
+	tree process.Tree // guarded by mu once it is started: bwrap itself, and its namespace
 }
 
 // event is what bwrap writes to its status pipe: first the namespace's first
@@ -55,15 +49,7 @@ type event struct {
 func open(ctx context.Context, s *session, status *os.File) (driver.Session, error) {
 	made := make(chan error, 1)
 	go s.readStatus(status, made) // ends when bwrap does
-	var err error
-	select {
-	case err = <-made:
-	case <-ctx.Done():
-		s.outer.Signal(unix.SIGKILL) // an error means that it has ended
-		<-made
-		err = context.Cause(ctx)
-	}
-	if err != nil {
+	if err := s.tree.Outer.Settled(ctx, made); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -81,7 +67,7 @@ func (s *session) readStatus(status *os.File, made chan<- error) {
 		return
 	}
 	var err error
-	s.first, err = s.openFirst(*first.ChildPID)
+	s.tree.First, err = s.openFirst(*first.ChildPID)
 	made <- err
 	s.dropDevices(*first.ChildPID)
 	for {
@@ -98,46 +84,46 @@ func (s *session) readStatus(status *os.File, made chan<- error) {
 // dropDevices removes the folder as soon as the namespace's first process has
 // done its set-up, which it has when it starts the program.
 func (s *session) dropDevices(first int) {
-	if s.devices == "" {
+	if s.devices.dir == "" {
 		return
 	}
 	children := fmt.Sprintf("/proc/%d/task/%d/children", first, first)
-	for deadline := time.Now().Add(mainTime); time.Now().Before(deadline) && !s.outer.Ended(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(mainTime); time.Now().Before(deadline) && !s.tree.Outer.Ended(); time.Sleep(time.Millisecond) {
 		if pids, err := os.ReadFile(children); err != nil || len(pids) > 0 {
 			break
 		}
 	}
-	os.RemoveAll(s.devices) // Kill tries again, and tells
+	s.devices.remove() // Kill tries again, and tells
 }
 
 // openFirst holds on to the process that bwrap named. As long as bwrap is its
 // parent, or is kept as a zombie after it, the id is what bwrap meant.
 func (s *session) openFirst(pid int) (*process.Handle, error) {
 	stat, err := process.ReadStat(pid)
-	if err == nil && stat.Parent != s.outer.Main.PID {
+	if err == nil && stat.Parent != s.tree.Outer.Main.PID {
 		select { // bwrap may have ended a moment ago: it does not wait for what it started
-		case <-s.outer.Done():
+		case <-s.tree.Outer.Done():
 		case <-time.After(mainTime):
 			err = unix.ESRCH
 		}
 	}
 	if err != nil {
-		s.outer.Signal(unix.SIGKILL)
+		s.tree.Outer.Signal(unix.SIGKILL)
 		return nil, fmt.Errorf("find the namespace's first process %d: %w", pid, err)
 	}
 	return process.Open(stat)
 }
 
 func (s *session) neverRan() error {
-	<-s.outer.Done()
-	s.outer.Wait() // what it said has arrived
+	<-s.tree.Outer.Done()
+	s.tree.Outer.Wait() // what it said has arrived
 	return fmt.Errorf("bwrap: %s", s.complaints.complaint())
 }
 
-func (s *session) PID() int { return s.outer.Main.PID }
+func (s *session) PID() int { return s.tree.Outer.Main.PID }
 
 func (s *session) Wait() (driver.ExitStatus, error) {
-	outer := s.outer.Wait()
+	outer := s.tree.Outer.Wait()
 	<-s.statusDone
 	switch {
 	case s.exitCode == nil && outer.Signal != 0:
@@ -156,7 +142,7 @@ func (s *session) Signal(sig syscall.Signal) error {
 	defer s.mu.Unlock()
 	deadline := time.Now().Add(mainTime)
 	for {
-		if s.dead || s.outer.Ended() {
+		if s.tree.Dead() || s.tree.Outer.Ended() {
 			return os.ErrProcessDone
 		}
 		main, err := s.main()
@@ -182,7 +168,7 @@ func (s *session) main() (*process.Stat, error) {
 	}
 	var main *process.Stat
 	for _, p := range all {
-		if p.Parent != s.first.Stat.PID || p.Zombie {
+		if p.Parent != s.tree.First.Stat.PID || p.Zombie {
 			continue
 		}
 		if main == nil || p.Start < main.Start || p.Start == main.Start && p.PID < main.PID {
@@ -195,17 +181,7 @@ func (s *session) main() (*process.Stat, error) {
 func (s *session) Alive() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.dead {
-		return false
-	}
-	if grouped, err := s.group.Alive(); err != nil || grouped {
-		return true
-	}
-	if !s.outer.Ended() || s.first == nil {
-		return !s.outer.Ended()
-	}
-	ended, err := s.first.WaitEnded(0)
-	return err != nil || !ended
+	return s.tree.Alive()
 }
 
 func (s *session) Kill() error {
@@ -215,35 +191,10 @@ func (s *session) Kill() error {
 }
 
 func (s *session) kill() error {
-	if s.dead {
-		return nil
-	}
-	s.outer.Signal(unix.SIGKILL) // an error means that it has ended
-	if s.first != nil {
-		s.first.Signal(unix.SIGKILL)
-		if ended, err := s.first.WaitEnded(int(killTime.Milliseconds())); err != nil || !ended {
-			left := &driver.TreeAliveError{PIDs: []int{s.first.Stat.PID}}
-			if err != nil {
-				left.Reason = err.Error()
-			}
-			return left
-		}
-	}
-	select {
-	case <-s.outer.Done():
-	case <-time.After(killTime):
-		return &driver.TreeAliveError{PIDs: []int{s.outer.Main.PID}}
-	}
-	if err := errors.Join(s.group.Empty(killTime), os.RemoveAll(s.devices)); err != nil {
+	if err := s.tree.Kill(killTime); err != nil {
 		return err
 	}
-	if s.first != nil {
-		s.first.Reap() // ours if this process adopts orphans, else the host's
-		s.first.Close()
-	}
-	s.outer.Release()
-	s.dead = true
-	return nil
+	return s.devices.remove()
 }
 
 func (s *session) Close() error {
@@ -252,7 +203,7 @@ func (s *session) Close() error {
 	if err := s.kill(); err != nil {
 		return err
 	}
-	s.outer.CloseStreams()
+	s.tree.Outer.CloseStreams()
 	<-s.statusDone
 	return nil
 }

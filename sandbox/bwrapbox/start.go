@@ -61,20 +61,20 @@ func (b bubblewrap) Start(ctx context.Context, spec *driver.Spec) (driver.Sessio
 	s := &session{complaints: &head{to: spec.Stderr}, statusDone: make(chan struct{})}
 	files := fdList{files: []*os.File{child}}
 	if s.devices, err = makeDevices(); err == nil {
-		if s.group, err = b.cgroups.Make(spec.Mark, spec.Limits); err == nil {
+		if s.tree.Group, err = b.cgroups.Make(spec.Mark, spec.Limits); err == nil {
 			err = s.run(path, spec, &files, b.edit)
 		}
 	}
 	files.close() // our copy of the status pipe's end, too
 	if err != nil {
-		return nil, errors.Join(err, status.Close(), s.group.Remove(), os.RemoveAll(s.devices))
+		return nil, errors.Join(err, status.Close(), s.tree.Group.Remove(), s.devices.remove())
 	}
 	return open(ctx, s, status)
 }
 
 // run starts bwrap. The first of files is the status pipe.
 func (s *session) run(path string, spec *driver.Spec, files *fdList, edit func([]string) []string) error {
-	options, err := arguments(spec, s.devices, files)
+	options, err := arguments(spec, s.devices.dir, files)
 	if err != nil {
 		return err
 	}
@@ -98,9 +98,9 @@ func (s *session) run(path string, spec *driver.Spec, files *fdList, edit func([
 	if process.SameWriter(stdout, spec.Stderr) {
 		stdout = stderr // still one pipe, so that writes do not overlap
 	}
-	s.outer, err = process.Start(&process.Command{
+	s.tree.Outer, err = process.Start(&process.Command{
 		Path: path, Argv: append([]string{"bwrap", "--args", optionsFD, "--"}, spec.Argv...),
-		Env: []string{sandbox.MarkVariable + "=" + spec.Mark}, Dir: "/", Files: files.files, Mark: spec.Mark, Group: s.group,
+		Env: []string{sandbox.MarkVariable + "=" + spec.Mark}, Dir: "/", Files: files.files, Mark: spec.Mark, Group: s.tree.Group,
 		IO:        process.Streams{Stdin: spec.Stdin, Stdout: stdout, Stderr: stderr},
 		OpenFiles: spec.Limits.OpenFiles, FileBytes: spec.Limits.FileBytes,
 	})

@@ -3,18 +3,15 @@
 package dockerbox
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/moby/moby/client"
 
 	"github.com/hermesboard/hermes/sandbox/driver"
+	"github.com/hermesboard/hermes/sandbox/internal/canary"
 )
 
 // Probe has this program look around in a container of the configured image,
@@ -27,7 +24,7 @@ func (b box) Probe(ctx context.Context) driver.Report {
 	defer e.Close()
 	report := driver.Report{}
 	if report.Version, err = e.version(ctx); err == nil {
-		err = b.selfTest(ctx)
+		err = b.probe().Run(ctx, b.Start)
 	}
 	if err != nil {
 		report.Reason = err.Error()
@@ -46,75 +43,32 @@ func (e *engine) version(ctx context.Context) (string, error) {
 	return got.Version + ", API " + e.ClientVersion(), nil
 }
 
-func (b box) selfTest(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "hermes-probe-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	canary, extra, workspace := filepath.Join(dir, "canary"), filepath.Join(dir, "extra"), filepath.Join(dir, "ws")
-	const secret = "canary-7c1f"
-	if err := errors.Join(os.WriteFile(canary, []byte(secret), 0o600), os.Mkdir(workspace, 0o700)); err != nil {
-		return err
-	}
-	var out, complaints bytes.Buffer
-	run, err := b.Start(ctx, &driver.Spec{
-		Argv: []string{firstPath, canary, extra}, Workspace: workspace, Mark: rand.Text(), Stdout: &out, Stderr: &complaints,
+// probe runs this program itself: an image may have no other. It also wants the
+// limits.
+func (b box) probe() canary.Probe {
+	return canary.Probe{
+		Argv:   func(file, extra string) []string { return []string{firstPath, file, extra} },
 		Limits: driver.Limits{MemoryBytes: 256 << 20, MilliCPUs: 1000, Processes: 128},
-	})
-	if err != nil {
-		return err
+		Check:  b.check,
 	}
-	status, err := run.Wait()
-	if err := errors.Join(err, run.Close()); err != nil {
-		return err
-	}
-	if !status.Success() {
-		return fmt.Errorf("the probe ended with %v: %.200s", status, complaints.String())
-	}
-	now, err := os.ReadFile(canary)
-	if err != nil {
-		return err
-	}
-	if _, err := os.Lstat(extra); err == nil || string(now) != secret || strings.Contains(out.String(), secret) {
-		return errors.New("a file of the host is visible inside")
-	}
+}
+
+// check compares what was seen with the host.
+func (b box) check(seen map[string]string, workspace string) error {
 	made, err := os.Stat(filepath.Join(workspace, "made"))
 	if err != nil || !ownedByUs(made) {
 		return fmt.Errorf("a file made in the workspace is not the operator's: %v", err)
-	}
-	return b.checkLook(out.String())
-}
-
-// checkLook compares the lines of look with the host.
-func (b box) checkLook(out string) error {
-	seen := make(map[string]string)
-	for line := range strings.Lines(out) {
-		if i := strings.IndexAny(line, "=:"); i > 0 {
-			seen[line[:i]] = strings.TrimSpace(line[i+1:])
-		}
 	}
 	spaces := []string{"pid", "net", "ipc", "mnt", "uts"}
 	if b.engine == Docker { // podman has none of its own with version 1 of control groups
 		spaces = append(spaces, "cgroup")
 	}
-	for _, space := range spaces {
-		host, err := os.Readlink("/proc/self/ns/" + space)
-		if err != nil {
-			return err
-		}
-		if seen[space] == "" || seen[space] == host {
-			return fmt.Errorf("the %s namespace is not separate", space)
-		}
+	if err := canary.Separate(seen, spaces...); err != nil {
+		return err
 	}
 	uid, _ := owner()
-	for key, want := range map[string]string{
+	return canary.Want(seen, map[string]string{
 		"uid": fmt.Sprint(uid), "CapEff": "0000000000000000", "CapBnd": "0000000000000000", "NoNewPrivs": "1", "Seccomp": "2",
 		"links": "lo", "root": "", "settings": "", "userns": "",
-	} {
-		if seen[key] != want {
-			return fmt.Errorf("inside, %s is %q, not %q", key, seen[key], want)
-		}
-	}
-	return nil
+	})
 }

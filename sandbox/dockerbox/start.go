@@ -24,7 +24,7 @@ import (
 // startTime bounds one Start. Engines under load take seconds.
 const startTime = 2 * time.Minute
 
-// Capabilities does not have the limit of what is written into the workspace.
+// Capabilities is what the engine and the first process enforce.
 func (box) Capabilities() driver.Capabilities {
 	return driver.Files | driver.NetworkNone | driver.NetworkProxy | driver.NetworkFull | driver.Processes | driver.Users |
 		driver.Syscalls | driver.LimitMemory | driver.LimitCPU | driver.LimitProcesses | driver.LimitTmp |

@@ -31,7 +31,9 @@ const (
 	LimitMemory
 	LimitCPU
 	LimitProcesses
-	// LimitDisk bounds what the tree may write into the workspace and outputs.
+	// LimitDisk bounds what the tree may write into the workspace, the outputs
+	// and writable mounts. No driver declares it: package sandbox does, for
+	// those with Files and Processes, and looks after it.
 	LimitDisk
 	// LimitTmp bounds every writable place that is not a folder of the host.
 	LimitTmp

@@ -121,7 +121,7 @@ type Limits struct {
 	MemoryBytes int64 // whole tree
 	MilliCPUs   int   // whole tree; 1000 is one core
 	Processes   int   // whole tree, threads included; at least 64
-	DiskBytes   int64 // what is written into workspace and outputs
+	DiskBytes   int64 // what is written into workspace, outputs and writable mounts, each file at least 4 KiB
 	TmpBytes    int64 // each writable place that is no host folder; zero is the backend's default
 	OpenFiles   int   // per process
 	FileBytes   int64 // size of one written file
@@ -176,6 +176,9 @@ type Report struct {
 	// Reason says in plain words why the backend does not work.
 	Reason string
 }
+
+// ErrSpec is matched by errors about a spec that makes no sense for any backend.
+var ErrSpec = errors.New("bad sandbox spec")
 
 // ErrTreeAlive is matched by the error of Kill and Close when processes are left.
 var ErrTreeAlive = errors.New("process tree still alive")

@@ -49,6 +49,19 @@ type Options struct {
 	Display func(string) string
 	// Each is told every result as it comes; nil for none.
 	Each func(Result)
+	// Controls keeps what came of attempts on the control, which are then made
+	// once for all calls that share it; nil makes them each time.
+	Controls *Controls
+}
+
+// Controls are the outcomes of attempts without a sandbox, of one program. The
+// zero value has none. It is not safe for concurrent use.
+type Controls struct{ known map[string]control }
+
+// control is what came of an attempt without a sandbox.
+type control struct {
+	open bool
+	err  error
 }
 
 // ErrUnsupported is returned by Run where attempts were not written for.

@@ -17,8 +17,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	nativebox.Main()
-	ocibox.Main()
 	sandboxtest.Main(m, nil, nil)
 }
 

@@ -20,6 +20,8 @@ const (
 	readyWord   = "ready: now look\n"
 	reachedWord = "reached: "
 	tried       = "tried: to the end\n"
+	signalWord  = "signalled\n"
+	settledWord = "settled: nothing is on its way\n"
 )
 
 // inside is what an attempt inside knows: what it is after.
@@ -31,7 +33,7 @@ func Inside(args []string) {
 	// What a program does to itself is seen from outside on its main thread.
 	runtime.LockOSThread()
 	if len(args) == 2 && args[0] == "victim" {
-		victim()
+		stayVictim()
 	}
 	if len(args) > 0 && helpers[args[0]] != nil {
 		helpers[args[0]](args[1:])
@@ -64,17 +66,22 @@ func init() {
 	}
 }
 
-// victim stays until it is killed or its input ends.
-func victim() {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGUSR1)
+// stayVictim stays until it is killed or its input ends. Of two signals that wait
+// the kernel and the runtime deliver SIGUSR1 first.
+func stayVictim() {
+	signals := make(chan os.Signal, 10)
+	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2)
 	fmt.Print(readyWord)
 	go func() {
 		io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}()
-	for range signals {
-		fmt.Println("signalled")
+	for s := range signals {
+		if s == syscall.SIGUSR1 {
+			fmt.Print(signalWord)
+		} else {
+			fmt.Print(settledWord)
+		}
 	}
 }
 

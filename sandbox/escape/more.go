@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/driver"
 )
 
@@ -36,6 +37,8 @@ var moreAttempts = []attempt{
 	}},
 	{id: "M4", name: "write into the system's programs", needs: driver.Files, stage: stageSystem, try: makeFile},
 	{id: "M5", name: "change the inputs", needs: driver.Files, stage: stageInputs, try: changeInputs},
+	{id: "M6", name: "fill the disk with a deleted file", needs: driver.LimitDisk, fatal: true, try: fillDeleted,
+		stage: limited(func(l *sandbox.Limits) { l.DiskBytes = limitDisk })},
 }
 
 func clen(b []byte) int {

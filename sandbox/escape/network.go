@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -45,9 +44,12 @@ var networkAttempts = []attempt{
 
 func listening(network, address string) func(*scene) (judge, error) {
 	return func(s *scene) (judge, error) {
-		addr, hits, err := s.listen(network, address)
-		s.args["address"] = addr
-		return byHits(hits), err
+		c, err := s.listen(network, address)
+		if err != nil {
+			return nil, err
+		}
+		s.args["address"] = c.addr
+		return c.judge, nil
 	}
 }
 
@@ -168,11 +170,10 @@ func takeDescriptor(in inside) {
 // stageNetlink knows a port and the addresses of interfaces that only the
 // host's own network namespace has.
 func stageNetlink(s *scene) (judge, error) {
-	addr, _, err := s.listen("tcp", "127.0.0.1:0")
+	port, _, err := s.sink()
 	if err != nil {
 		return nil, err
 	}
-	_, port, _ := net.SplitHostPort(addr)
 	signs := []string{"port " + port + "\n"}
 	interfaces, err := net.Interfaces()
 	if err != nil {
@@ -252,11 +253,10 @@ func sendRaw(in inside) {
 }
 
 // sink counts what arrives where nothing may.
-func (s *scene) sink() (port string, hits *atomic.Int32, err error) {
-	addr, hits, err := s.listen("tcp", "127.0.0.1:0")
-	if err != nil {
+func (s *scene) sink() (port string, c *counter, err error) {
+	if c, err = s.listen("tcp", "127.0.0.1:0"); err != nil {
 		return "", nil, err
 	}
-	_, port, err = net.SplitHostPort(addr)
-	return port, hits, err
+	_, port, err = net.SplitHostPort(c.addr)
+	return port, c, err
 }

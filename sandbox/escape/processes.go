@@ -72,39 +72,27 @@ func again(program string, helper ...string) *exec.Cmd {
 func told(s *scene) (judge, error) { return s.byWord, nil }
 
 func stageVictim(s *scene) (judge, error) {
-	_, _, err := s.victim()
+	_, err := s.victim()
 	return s.bySecret, err
 }
 
 func stageSignal(s *scene) (judge, error) {
-	_, out, err := s.victim()
+	v, err := s.victim()
 	return func() (bool, string) {
-		for range 20 {
-			if out.has("signalled") {
-				return true, "it arrived"
-			}
-			time.Sleep(2 * time.Millisecond)
-		}
-		return false, ""
+		v.settle()
+		return v.out.has(signalWord), "it arrived"
 	}, err
 }
 
 // stageTrace looks whether the victim died with its tracer.
 func stageTrace(s *scene) (judge, error) {
-	cmd, _, err := s.victim()
-	if err != nil {
-		return nil, err
-	}
+	v, err := s.victim()
 	return func() (bool, string) {
-		for range 20 {
-			stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", cmd.Process.Pid))
-			if i := bytes.LastIndexByte(stat, ')'); err != nil || i > 0 && bytes.HasPrefix(stat[i:], []byte(") Z")) {
-				return true, "it died with its tracer"
-			}
-			time.Sleep(2 * time.Millisecond)
+		if !v.settle() {
+			return true, "it died with its tracer"
 		}
 		return s.bySecret()
-	}, nil
+	}, err
 }
 
 func trace(in inside) {
@@ -206,11 +194,10 @@ func stageSurvivor(s *scene) (judge, error) {
 			syscall.Kill(pid, syscall.SIGKILL)
 		}
 		for _, pid := range left {
-			for range 100 {
-				if got, _ := syscall.Wait4(pid, nil, syscall.WNOHANG, nil); got != 0 {
+			for {
+				if _, err := syscall.Wait4(pid, nil, 0, nil); err != syscall.EINTR {
 					break // ended, or not ours
 				}
-				time.Sleep(time.Millisecond)
 			}
 		}
 		return len(left) > 0, fmt.Sprintf("%d processes are left", len(left))

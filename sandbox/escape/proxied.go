@@ -90,12 +90,12 @@ func stageNames(s *scene) (judge, error) {
 }
 
 func stageSink(s *scene) (judge, error) {
-	port, hits, err := s.sink()
+	port, c, err := s.sink()
 	if err != nil {
 		return nil, err
 	}
 	s.args["port"] = port
-	return byHits(hits), s.proxied(new(names), port)
+	return c.judge, s.proxied(new(names), port)
 }
 
 // proxied gives the run a proxy. Behind outside is a server that redirects to

@@ -23,12 +23,14 @@ import (
 const mib = 1 << 20
 
 // The limits that are asked for where the backend has them, and what is tried:
-// more than twice as much.
+// more than twice as much, and of the disk much more: there a program is ended
+// after the fact.
 const (
 	limitProcesses, tryProcesses = 128, 400
 	limitMemory, tryMemory       = 256 * mib, 1024 * mib
-	limitBytes, tryBytes         = 16 * mib, 64 * mib // of one place to write
-	tryFiles                     = 2_000
+	limitBytes, tryBytes         = 16 * mib, 64 * mib   // of one place in memory
+	limitDisk, tryDisk           = 16 * mib, 1024 * mib // of all folders
+	tryFiles                     = 20_000
 	tryOutput                    = 64 * mib
 	limitOpen, tryOpen           = 64, 500
 	limitMilli, tryMilli         = 200, 400
@@ -146,17 +148,17 @@ func fillTmp(in inside) {
 			continue
 		}
 		os.Remove(f.Name())
-		if n := fill(f); n >= tryBytes {
+		if n := fill(f, tryBytes); n >= tryBytes {
 			reached("%d MiB in %s", n/mib, place)
 		}
 		f.Close()
 	}
 }
 
-// fill writes until it may not any more.
-func fill(f *os.File) (n int) {
+// fill writes until it may not any more, at most as much as is said.
+func fill(f *os.File, most int) (n int) {
 	chunk := bytes.Repeat([]byte("x"), mib)
-	for n < tryBytes {
+	for n < most {
 		m, err := f.Write(chunk)
 		n += m
 		if err != nil {
@@ -167,30 +169,30 @@ func fill(f *os.File) (n int) {
 }
 
 func stageFill(s *scene) (judge, error) {
-	s.limit(driver.LimitDisk, func(l *sandbox.Limits) { l.DiskBytes = limitBytes })
+	s.limit(driver.LimitDisk, func(l *sandbox.Limits) { l.DiskBytes = limitDisk })
 	return func() (bool, string) {
+		sum := int64(0)
 		for _, dir := range []string{s.spec.Workspace, s.outputs} {
 			var st syscall.Stat_t
-			if syscall.Lstat(filepath.Join(dir, "fill"), &st) == nil && st.Blocks*512 >= tryBytes*3/4 {
-				return true, fmt.Sprintf("%d MiB were written", st.Blocks*512/mib)
+			if syscall.Lstat(filepath.Join(dir, "fill"), &st) == nil {
+				sum += st.Blocks * 512
 			}
 		}
-		return false, ""
+		return sum >= tryDisk*3/4, fmt.Sprintf("%d MiB were written", sum/mib)
 	}, nil
 }
 
 func fillWorkspace(in inside) {
 	for _, dir := range []string{in["workspace"], in["outputs"]} {
 		if f, err := os.Create(filepath.Join(dir, "fill")); err == nil {
-			fill(f)
-			f.Sync()
+			fill(f, tryDisk/2)
 			f.Close()
 		}
 	}
 }
 
 func stageInodes(s *scene) (judge, error) {
-	s.limit(driver.LimitDisk, func(l *sandbox.Limits) { l.DiskBytes = limitBytes / 4 }) // 4 KiB each are too much
+	s.limit(driver.LimitDisk, func(l *sandbox.Limits) { l.DiskBytes = limitDisk })
 	return func() (bool, string) {
 		f, err := os.Open(filepath.Join(s.spec.Workspace, "many"))
 		if err != nil {
@@ -213,6 +215,19 @@ func makeInodes(in inside) {
 		}
 		syscall.Close(fd)
 	}
+}
+
+// fillDeleted fills a file that has no name any more.
+func fillDeleted(in inside) {
+	f, err := os.CreateTemp(in["workspace"], "fill")
+	if err != nil {
+		return
+	}
+	os.Remove(f.Name())
+	if n := fill(f, tryDisk); n >= tryDisk*3/4 {
+		reached("%d MiB", n/mib)
+	}
+	f.Close()
 }
 
 // stageOutput looks how much of the output the supervisor has in memory.

@@ -66,6 +66,9 @@ func Run(ctx context.Context, box, control *sandbox.Sandbox, opts *Options) ([]R
 	if own.Display == nil {
 		own.Display = strconv.Quote
 	}
+	if own.Controls == nil {
+		own.Controls = new(Controls)
+	}
 	var results []Result
 	for _, a := range attempts {
 		if own.Only != nil && !slices.Contains(own.Only, a.id) {
@@ -84,7 +87,7 @@ func Run(ctx context.Context, box, control *sandbox.Sandbox, opts *Options) ([]R
 }
 
 // both makes the attempt without the sandbox and, if it succeeded, within.
-func both(ctx context.Context, a attempt, box, control *sandbox.Sandbox, opts Options) (Result, error) {
+func both(ctx context.Context, a attempt, box, without *sandbox.Sandbox, opts Options) (Result, error) {
 	r := result(a.id, a.name, a.needs, box)
 	untestable := func(format string, args ...any) (Result, error) {
 		r.Outcome, r.Detail = NotTestable, fmt.Sprintf(format, args...)
@@ -93,11 +96,15 @@ func both(ctx context.Context, a attempt, box, control *sandbox.Sandbox, opts Op
 	if a.needs == driver.NetworkProxy && !r.Claimed {
 		return untestable("the backend gives no proxy")
 	}
-	open, _, err := once(ctx, a, control, opts, true)
-	if err != nil {
-		return untestable("without a sandbox: %v", err)
+	bare, known := opts.Controls.known[a.id]
+	if !known {
+		bare.open, _, bare.err = once(ctx, a, without, opts, true)
+		opts.Controls.keep(a.id, bare)
 	}
-	if !open {
+	if bare.err != nil {
+		return untestable("without a sandbox: %v", bare.err)
+	}
+	if !bare.open {
 		return untestable("it fails without a sandbox, too")
 	}
 	open, detail, err := once(ctx, a, box, opts, false)
@@ -110,6 +117,13 @@ func both(ctx context.Context, a attempt, box, control *sandbox.Sandbox, opts Op
 		r.Outcome = Contained
 	}
 	return r, context.Cause(ctx)
+}
+
+func (c *Controls) keep(id string, outcome control) {
+	if c.known == nil {
+		c.known = make(map[string]control)
+	}
+	c.known[id] = outcome
 }
 
 // once stages, tries and judges.

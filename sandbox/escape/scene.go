@@ -8,12 +8,14 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -155,30 +157,75 @@ func byFile(path string) judge {
 	}
 }
 
-// listen counts the connections or packets that arrive on the host.
-func (s *scene) listen(network, address string) (addr string, hits *atomic.Int32, err error) {
-	hits = new(atomic.Int32)
+// counter counts the connections or packets that arrive at an address of the
+// host.
+type counter struct {
+	network, addr string
+	n             atomic.Int32
+	own           string        // a packet of the host's
+	came          chan struct{} // closed when it has come
+}
+
+// listen starts counting.
+func (s *scene) listen(network, address string) (*counter, error) {
+	c := &counter{network: network, own: rand.Text(), came: make(chan struct{})}
 	if network == "udp" {
 		conn, err := net.ListenPacket(network, address)
 		if err != nil {
-			return "", nil, err
+			return nil, err
 		}
+		c.addr = conn.LocalAddr().String()
 		s.defers(func() { conn.Close() })
 		go func() { // ends with conn
-			for b := make([]byte, 100); ; hits.Add(1) {
-				if _, _, err := conn.ReadFrom(b); err != nil {
+			for b := make([]byte, 100); ; {
+				n, _, err := conn.ReadFrom(b)
+				if err != nil {
 					return
+				}
+				if string(b[:n]) == c.own {
+					close(c.came)
+				} else {
+					c.n.Add(1)
 				}
 			}
 		}()
-		return conn.LocalAddr().String(), hits, nil
+		return c, nil
 	}
 	l, err := net.Listen(network, address)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	s.accept(l, func(conn net.Conn) { hits.Add(1) })
-	return l.Addr().String(), hits, nil
+	c.addr = l.Addr().String()
+	s.accept(l, func(net.Conn) { c.n.Add(1) })
+	return c, nil
+}
+
+// hits is what has arrived until now. What comes to one address is taken in its
+// order: behind a knock of the host's own nothing is under way any more.
+func (c *counter) hits() (n int32) {
+	conn, err := net.Dial(c.network, c.addr)
+	if err != nil {
+		return c.n.Load()
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(attemptTime))
+	if c.network != "udp" {
+		conn.Read(make([]byte, 1)) // it is closed when it was counted
+		return c.n.Load() - 1
+	}
+	if _, err := conn.Write([]byte(c.own)); err == nil {
+		select {
+		case <-c.came:
+		case <-time.After(attemptTime):
+		}
+	}
+	return c.n.Load()
+}
+
+// judge reports whether anything arrived. It is asked once.
+func (c *counter) judge() (bool, string) {
+	n := c.hits()
+	return n > 0, fmt.Sprintf("%d arrived", n)
 }
 
 func (s *scene) accept(l net.Listener, serve func(net.Conn)) {
@@ -193,19 +240,6 @@ func (s *scene) accept(l net.Listener, serve func(net.Conn)) {
 			conn.Close()
 		}
 	}()
-}
-
-// byHits gives what was sent a moment to arrive.
-func byHits(hits *atomic.Int32) judge {
-	return func() (bool, string) {
-		for range 20 {
-			if n := hits.Load(); n > 0 {
-				return true, fmt.Sprintf("%d arrived", n)
-			}
-			time.Sleep(2 * time.Millisecond)
-		}
-		return false, ""
-	}
 }
 
 func (s *scene) argv(program string, id string) []string {
@@ -235,6 +269,9 @@ func (s *scene) play(ctx context.Context, a attempt) (sandbox.ExitStatus, error)
 	})
 	end.Close()
 	status, err := session.Wait()
+	if _, ended := errors.AsType[*sandbox.DiskError](err); ended {
+		err = nil // one way to be contained
+	}
 	if closeErr := session.Close(); err == nil {
 		err = closeErr
 	}
@@ -244,7 +281,7 @@ func (s *scene) play(ctx context.Context, a attempt) (sandbox.ExitStatus, error)
 // attend waits until the program is ready, or ended, and then calls f.
 func (s *scene) attend(done <-chan struct{}, f func()) {
 	select {
-	case <-s.out.ready:
+	case <-s.out.said(readyWord):
 	case <-done:
 	}
 	f()
@@ -271,32 +308,55 @@ func (s *scene) playBare(ctx context.Context, a attempt) (sandbox.ExitStatus, er
 // victim is a process of the host, another run's or the gateway itself. It
 // has a secret in its environment and one in its command line, and says when
 // it is sent SIGUSR1.
-func (s *scene) victim() (*exec.Cmd, *capture, error) {
+type victim struct {
+	cmd   *exec.Cmd
+	out   *capture
+	ended chan struct{} // closed when it has
+}
+
+func (s *scene) victim() (*victim, error) {
 	env, line := canary+rand.Text(), canary+rand.Text()
 	s.secrets["environment"], s.secrets["command line"] = env, line
 	argv := append(append([]string{}, s.opts.Args...), "victim", line)
-	cmd := exec.Command(s.opts.Program, argv...)
-	cmd.Env = []string{"SECRET=" + env}
-	cmd.Dir = s.dir
-	out := newCapture()
-	cmd.Stdout = out
-	if _, err := cmd.StdinPipe(); err != nil { // it ends with us
-		return nil, nil, err
+	v := &victim{cmd: exec.Command(s.opts.Program, argv...), out: newCapture(), ended: make(chan struct{})}
+	v.cmd.Env = []string{"SECRET=" + env}
+	v.cmd.Dir = s.dir
+	v.cmd.Stdout = v.out
+	if _, err := v.cmd.StdinPipe(); err != nil { // it ends with us
+		return nil, err
 	}
-	if err := cmd.Start(); err != nil {
-		return nil, nil, err
+	if err := v.cmd.Start(); err != nil {
+		return nil, err
 	}
+	go func() {
+		v.cmd.Wait()
+		close(v.ended)
+	}()
 	s.defers(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
+		v.cmd.Process.Kill()
+		<-v.ended
 	})
 	select {
-	case <-out.ready:
+	case <-v.out.said(readyWord):
 	case <-time.After(attemptTime):
-		return nil, nil, fmt.Errorf("the victim did not come up")
+		return nil, fmt.Errorf("the victim did not come up")
 	}
-	s.args["pid"] = fmt.Sprint(cmd.Process.Pid)
-	return cmd, out, nil
+	s.args["pid"] = fmt.Sprint(v.cmd.Process.Pid)
+	return v, nil
+}
+
+// settle waits until the victim has dealt with all that was sent to it, and
+// reports whether it lives and goes on.
+func (v *victim) settle() bool {
+	v.cmd.Process.Signal(syscall.SIGUSR2) // an error means that it has ended
+	select {
+	case <-v.ended:
+		return false
+	case <-time.After(attemptTime):
+		return false
+	case <-v.out.said(settledWord):
+		return true
+	}
 }
 
 // bySecret looks whether a secret of a process came out.
@@ -315,15 +375,19 @@ const captureBytes = 1 << 20
 // capture keeps the beginning of what is written to it. It is safe for
 // concurrent use.
 type capture struct {
-	ready chan struct{} // closed by Write, with the first line that says so
-
-	mu   sync.Mutex
-	b    bytes.Buffer // guarded by mu
-	up   bool         // guarded by mu: ready is closed
-	more int64        // guarded by mu: bytes that were not kept
+	mu    sync.Mutex
+	b     bytes.Buffer // guarded by mu
+	more  int64        // guarded by mu: bytes that were not kept
+	words []word       // guarded by mu: those that are waited for
 }
 
-func newCapture() *capture { return &capture{ready: make(chan struct{})} }
+// word is something that a program may say.
+type word struct {
+	text string
+	said chan struct{}
+}
+
+func newCapture() *capture { return new(capture) }
 
 func (c *capture) Write(p []byte) (int, error) {
 	c.mu.Lock()
@@ -331,11 +395,28 @@ func (c *capture) Write(p []byte) (int, error) {
 	keep := min(len(p), captureBytes-c.b.Len())
 	c.b.Write(p[:keep])
 	c.more += int64(len(p) - keep)
-	if !c.up && bytes.Contains(c.b.Bytes(), []byte(readyWord)) {
-		c.up = true
-		close(c.ready)
-	}
+	c.words = slices.DeleteFunc(c.words, c.told)
 	return len(p), nil
+}
+
+// told closes the channel of a word that was said. The caller holds mu.
+func (c *capture) told(w word) bool {
+	if !bytes.Contains(c.b.Bytes(), []byte(w.text)) {
+		return false
+	}
+	close(w.said)
+	return true
+}
+
+// said returns a channel that is closed when the words have come.
+func (c *capture) said(text string) <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w := word{text, make(chan struct{})}
+	if !c.told(w) {
+		c.words = append(c.words, w)
+	}
+	return w.said
 }
 
 func (c *capture) String() string {

@@ -14,21 +14,15 @@
 //
 // # Stages
 //
-// The backend starts a copy of a program of ours in new name spaces: a program
-// whose main function begins with a call of [Main], which takes over there.
-// That stage is the first process of its process name space. It builds the
-// root, gives up all privilege on the thread that starts programs, starts
-// the session's program from that thread, and stays to reap orphans. It ends
-// with the main process, and then the kernel ends everything else.
-//
+// The backend starts a copy of this program in new name spaces, where package
+// stage takes over.
 // The stage gets its orders and reports over descriptors that no other
 // process inherits. It keeps one capability that is of no use in a user name
 // space: the kernel lets nobody who lacks it look into the stage.
 //
 // Memory, processor time and the number of processes are limited where
 // [Options] has control groups that do so on this host; the stage's threads, up
-// to ten, count. What is written into the workspace and outputs is not limited.
-// The capabilities say so.
+// to ten, count. The capabilities say so.
 //
 // It shares the host's kernel. The full network includes the host's loopback.
 // Run by root, the program has uid 0 on the files that it is given, though no

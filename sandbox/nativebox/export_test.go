@@ -3,27 +3,25 @@
 package nativebox
 
 import (
-	"os"
-	"slices"
 	"syscall"
 
 	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/internal/process"
 	"github.com/hermesboard/hermes/sandbox/internal/rootfs"
+	"github.com/hermesboard/hermes/sandbox/nativebox/stage"
 )
 
 // Change is what is left out of a sandbox, or is otherwise than it should be.
 type Change struct {
 	Spaces uintptr                           // name spaces, as flags of clone
-	Walls  []string                          // of those that a stage puts up, or "read-only proc"
+	Walls  []string                          // of those that a stage puts up
 	Plan   func([]rootfs.Step) []rootfs.Step // of the files
 }
 
-// Changed returns a backend with a change. Its stages are told by arguments
-// that only [Stage] understands.
+// Changed returns a backend with a change.
 func Changed(opts *Options, c Change) *sandbox.Sandbox {
-	return sandbox.New(native{cgroups: opts.Cgroups, edit: func(o *orders, cmd *process.Command) {
-		cmd.Argv = append(cmd.Argv, c.Walls...)
+	return sandbox.New(native{cgroups: opts.Cgroups, edit: func(o *stage.Orders, cmd *process.Command) {
+		o.Without = c.Walls
 		cmd.Attr.Cloneflags &^= c.Spaces
 		if c.Spaces&syscall.CLONE_NEWNET != 0 {
 			o.OwnNetwork = false
@@ -32,25 +30,4 @@ func Changed(opts *Options, c Change) *sandbox.Sandbox {
 			o.Plan = c.Plan(o.Plan)
 		}
 	}})
-}
-
-// Stage is Main for the stages of a changed backend, too.
-func Stage() {
-	if len(os.Args) > 2 && os.Args[1] == stageArg {
-		for _, name := range os.Args[2:] {
-			if name == "read-only proc" {
-				procAttr = baseAttr
-				continue
-			}
-			i := slices.IndexFunc(walls, func(w struct {
-				name  string
-				build func([]rootfs.Step) error
-			}) bool {
-				return w.name == name
-			})
-			walls = slices.Delete(walls, i, i+1)
-		}
-		os.Args = os.Args[:2]
-	}
-	Main()
 }

@@ -7,8 +7,8 @@ const Name = "native"
 
 // Options are given to New. Nil means defaults.
 type Options struct {
-	// Program is a program whose main function begins with a call of Main;
-	// empty is the one that is running.
+	// Program is a program that imports package stage; empty is the one that is
+	// running.
 	Program string
 	// Cgroups gives sessions control groups of their own, with the limits that
 	// they enforce on this host; nil for none.

@@ -18,7 +18,6 @@ func grouped() *sandbox.Sandbox {
 }
 
 func TestMain(m *testing.M) {
-	nativebox.Stage() // the helper below starts stages, too
 	if len(os.Args) > 2 && os.Args[1] == insideArg {
 		inside[os.Args[2]](os.Args[3:])
 		os.Exit(0)

@@ -12,9 +12,6 @@ import (
 
 var errSystem = errors.New("the native sandbox needs Linux on amd64 or arm64")
 
-// Main returns at once: on this system programs have no stage.
-func Main() {}
-
 type native struct {
 	program string
 	cgroups *sandbox.Cgroups

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -146,14 +147,16 @@ func TestSecondFence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
 	folder, err := os.Open(host)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer folder.Close()
-	go func() { // ends with the listener
-		for {
+	var server sync.WaitGroup
+	defer server.Wait()
+	defer listener.Close()
+	server.Go(func() {
+		for { // until the listener is closed
 			conn, err := listener.Accept()
 			if err != nil {
 				return
@@ -161,7 +164,7 @@ func TestSecondFence(t *testing.T) {
 			conn.(*net.UnixConn).WriteMsgUnix([]byte{0}, unix.UnixRights(int(folder.Fd())), nil)
 			conn.Close()
 		}
-	}()
+	})
 	spec := &sandbox.Spec{SocketDir: host}
 	at := func(box *sandbox.Sandbox) string { return box.Layout(spec).SocketDir + "/w.sock" }
 	if got := run(t, bare(), spec, "take", at(bare())); got != "permission denied\n" {
@@ -223,7 +226,7 @@ func TestNoStage(t *testing.T) {
 	if err := sandbox.Supervise(); err != nil {
 		t.Fatal(err)
 	}
-	for program, want := range map[string]string{"/bin/true": "nativebox.Main", "/no/such/program": "no such file"} {
+	for program, want := range map[string]string{"/bin/true": "nativebox/stage", "/no/such/program": "no such file"} {
 		box := nativebox.New(&nativebox.Options{Program: program})
 		s, err := box.Start(t.Context(), &sandbox.Spec{Argv: []string{"/bin/true"}, Workspace: t.TempDir()})
 		if err == nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/hermesboard/hermes/sandbox/driver"
 	"github.com/hermesboard/hermes/sandbox/internal/cgroup"
 	"github.com/hermesboard/hermes/sandbox/internal/process"
+	"github.com/hermesboard/hermes/sandbox/nativebox/stage"
 )
 
 // killTime bounds one Kill.
@@ -40,15 +41,7 @@ func open(ctx context.Context, s *session, reports *net.UnixConn) (driver.Sessio
 	s.main = -1
 	first := make(chan error, 1)
 	go s.readReports(reports, first) // ends when the stage does
-	var err error
-	select {
-	case err = <-first:
-	case <-ctx.Done():
-		s.stage.Signal(unix.SIGKILL) // an error means that it has ended
-		<-first
-		err = context.Cause(ctx)
-	}
-	if err != nil {
+	if err := s.stage.Settled(ctx, first); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -62,16 +55,16 @@ func (s *session) readReports(conn *net.UnixConn, first chan<- error) {
 	r, fd, err := readReport(conn)
 	switch {
 	case err != nil:
-		err = errors.New("the stage ended early: is its program one that calls nativebox.Main?")
+		err = errors.New("the stage ended early: is its program one that imports package nativebox/stage?")
 	case r.Error != "":
-		err = r.problem()
+		err = problem(r)
 	case fd < 0:
 		err = errors.New("the stage sent no descriptor of the main process")
 	}
 	s.main = fd
 	first <- err
 	for err == nil {
-		var r report
+		var r stage.Report
 		if r, _, err = readReport(conn); err == nil && r.Exit != nil {
 			s.status = r.Exit
 		}
@@ -80,7 +73,7 @@ func (s *session) readReports(conn *net.UnixConn, first chan<- error) {
 
 // readReport returns one message of the stage and the descriptor that came
 // with it, or -1.
-func readReport(conn *net.UnixConn) (r report, fd int, err error) {
+func readReport(conn *net.UnixConn) (r stage.Report, fd int, err error) {
 	data, control := make([]byte, 16<<10), make([]byte, unix.CmsgSpace(4))
 	n, nc, _, _, err := conn.ReadMsgUnix(data, control)
 	if err != nil {

@@ -18,12 +18,13 @@ import (
 	"github.com/hermesboard/hermes/sandbox/driver"
 	"github.com/hermesboard/hermes/sandbox/internal/process"
 	"github.com/hermesboard/hermes/sandbox/internal/rootfs"
+	"github.com/hermesboard/hermes/sandbox/nativebox/stage"
 )
 
 type native struct {
 	program string
 	cgroups *sandbox.Cgroups
-	edit    func(*orders, *process.Command) // takes walls away in tests; nil leaves all
+	edit    func(*stage.Orders, *process.Command) // takes walls away in tests; nil leaves all
 }
 
 func (native) Name() string { return Name }
@@ -52,7 +53,7 @@ func (n native) Start(ctx context.Context, spec *driver.Spec) (driver.Session, e
 		return nil, err
 	}
 	cmd := &process.Command{
-		Path: n.program, Argv: []string{"hermes", stageArg}, Dir: "/", Mark: spec.Mark,
+		Path: n.program, Argv: []string{"hermes", stage.Arg}, Dir: "/", Mark: spec.Mark,
 		// What a stage does is quicker without parallel threads.
 		Env: []string{sandbox.MarkVariable + "=" + spec.Mark, "GOMAXPROCS=1"}, Attr: spaces(spec.Network),
 		IO: process.Streams{Stdin: spec.Stdin, Stdout: spec.Stdout, Stderr: spec.Stderr},
@@ -63,7 +64,7 @@ func (n native) Start(ctx context.Context, spec *driver.Spec) (driver.Session, e
 	if n.edit != nil {
 		n.edit(o, cmd)
 	}
-	orders, err := o.file()
+	orders, err := file(o)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +96,7 @@ func spaces(network driver.Network) *syscall.SysProcAttr {
 		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: rootfs.UID, HostID: os.Geteuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: rootfs.GID, HostID: os.Getegid(), Size: 1}},
-		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_SYS_RESOURCE, unix.CAP_SETPCAP, keptCap},
+		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_SYS_RESOURCE, unix.CAP_SETPCAP, stage.KeptCap},
 	}
 	if network != driver.FullNetwork {
 		attr.Cloneflags |= unix.CLONE_NEWNET
@@ -103,13 +104,13 @@ func spaces(network driver.Network) *syscall.SysProcAttr {
 	return attr
 }
 
-func ordersFor(spec *driver.Spec) (*orders, error) {
+func ordersFor(spec *driver.Spec) (*stage.Orders, error) {
 	plan, err := rootfs.Plan(spec)
 	if err != nil {
 		return nil, err
 	}
 	dir := rootfs.WorkingDir(spec)
-	return &orders{
+	return &stage.Orders{
 		Argv: spec.Argv, Env: append([]string{"PWD=" + dir, sandbox.MarkVariable + "=" + spec.Mark}, spec.Env...), Dir: dir,
 		Plan: plan, OwnNetwork: spec.Network != driver.FullNetwork,
 		OpenFiles: spec.Limits.OpenFiles, FileBytes: spec.Limits.FileBytes,
@@ -117,7 +118,7 @@ func ordersFor(spec *driver.Spec) (*orders, error) {
 }
 
 // file returns a file that reads as the orders.
-func (o *orders) file() (*os.File, error) {
+func file(o *stage.Orders) (*os.File, error) {
 	content, err := json.Marshal(o)
 	if err != nil {
 		return nil, err

@@ -10,8 +10,10 @@
 //
 // It has process, user, network, IPC, cgroup and host name spaces of its own, no
 // capabilities and no way to gain any, and stands behind the system call filter
-// of this program. The first process of the container is ours; see [Main]. Its uid is 1000, on the files that it is given that of the supervisor;
-// where the supervisor is not root its uid is 0, without any privilege.
+// of this program. The first process of the container is this program's own
+// binary; see package inside. Its uid is 1000, on the files that it is given that
+// of the supervisor; where the supervisor is not root its uid is 0, without any
+// privilege.
 //
 // gVisor has no full network and does not bound the number of processes, nor,
 // where the supervisor is not root, what is written to /dev. As the host sees

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,12 +34,13 @@ func (f folder) log() string    { return filepath.Join(f.path, "log") }
 // folders is where those of all sessions are: in memory where the system has a
 // place for that, because a bundle holds the program's environment.
 func folders() (string, error) {
-	parent := os.Getenv("XDG_RUNTIME_DIR")
+	places := []string{os.Getenv("XDG_RUNTIME_DIR"), "/dev/shm"}
 	if os.Geteuid() == 0 {
-		parent = "/run"
+		places[0] = "/run"
 	}
-	if parent == "" {
-		parent = os.TempDir()
+	parent := os.TempDir()
+	if i := slices.IndexFunc(places, inMemory); i >= 0 {
+		parent = places[i]
 	}
 	dir := filepath.Join(parent, "hermes-oci-"+strconv.Itoa(os.Geteuid()))
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -52,6 +54,11 @@ func folders() (string, error) {
 		return "", fmt.Errorf("%s is not a folder of this user alone", dir)
 	}
 	return dir, nil
+}
+
+func inMemory(dir string) bool {
+	var fs unix.Statfs_t
+	return unix.Statfs(dir, &fs) == nil && fs.Type == unix.TMPFS_MAGIC
 }
 
 // swept is done once in a process: what the dead left does no harm meanwhile.

@@ -1,14 +1,6 @@
 package ocibox
 
-import (
-	"github.com/hermesboard/hermes/sandbox"
-	"github.com/hermesboard/hermes/sandbox/ocibox/inside"
-)
-
-// Main takes over in a process that is the first of a container, and does not
-// return there; elsewhere it does nothing. The main function of a program that
-// uses this backend begins with it.
-func Main() { inside.Main() }
+import "github.com/hermesboard/hermes/sandbox"
 
 // Runtime is a program that runs bundles, and the backend's name in
 // configuration.
@@ -29,8 +21,8 @@ type Options struct {
 	// Cgroups gives sessions control groups of their own, with the limits that
 	// they enforce on this host; nil for none.
 	Cgroups *sandbox.Cgroups
-	// Init is a static binary of this host whose main function begins with
-	// [Main]; empty is the binary of this process.
+	// Init is a static binary of this host that imports package inside; empty is
+	// the binary of this process.
 	Init string
 }
 

@@ -19,11 +19,10 @@ func grouped() *sandbox.Sandbox {
 func gvisor() *sandbox.Sandbox { return ocibox.New(&ocibox.Options{Runtime: ocibox.GVisor}) }
 
 func TestMain(m *testing.M) {
-	ocibox.Main()
 	sandboxtest.Main(m, runc, grouped)
 }
 
-func TestRunc(t *testing.T) { sandboxtest.Run(t, runc) }
+func TestRunc(t *testing.T) { sandboxtest.RunSlow(t, runc) }
 
 func TestRuncWithCgroups(t *testing.T) { sandboxtest.RunWithCgroups(t, grouped) }
 

@@ -3,14 +3,10 @@
 package ocibox
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 
 	"github.com/hermesboard/hermes/sandbox/driver"
@@ -43,11 +39,11 @@ func (b box) Probe(ctx context.Context) driver.Report {
 		return driver.Report{Reason: fmt.Sprintf("%s --version: %v", runtime, err)}
 	}
 	report := driver.Report{Version: version(said)}
-	test := func() error { return canary.Run(ctx, b.Start) }
+	probe := canary.Shell
 	if b.Runtime == GVisor {
-		test = func() error { return b.testKernel(ctx) } // it has a kernel and names of its own
+		probe = kernel
 	}
-	if err := test(); err != nil {
+	if err := probe.Run(ctx, b.Start); err != nil {
 		report.Reason = err.Error() + canary.Advice(runtime)
 		return report
 	}
@@ -55,64 +51,24 @@ func (b box) Probe(ctx context.Context) driver.Report {
 	return report
 }
 
-// testKernel is canary.Run for a sandbox with a kernel of its own.
-func (b box) testKernel(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "hermes-probe-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	canary, extra, workspace := filepath.Join(dir, "canary"), filepath.Join(dir, "extra"), filepath.Join(dir, "ws")
-	secret := rand.Text()
-	if err := errors.Join(os.WriteFile(canary, []byte(secret+"\n"), 0o600), os.Mkdir(workspace, 0o700)); err != nil {
-		return err
-	}
-	var out, complaints bytes.Buffer
-	run, err := b.Start(ctx, &driver.Spec{
-		Argv: []string{"/bin/sh", "-c", kernelScript, "probe", canary, extra, fmt.Sprint(os.Getpid())}, Env: []string{"PATH=/usr/bin:/bin"},
-		Workspace: workspace, Mark: rand.Text(), Stdout: &out, Stderr: &complaints,
-	})
-	if err != nil {
-		return err
-	}
-	status, err := run.Wait()
-	if err := errors.Join(err, run.Close()); err != nil {
-		return err
-	}
-	if !status.Success() {
-		return fmt.Errorf("the probe ended with %v: %.200s", status, complaints.String())
-	}
-	now, err := os.ReadFile(canary)
-	if err != nil {
-		return err
-	}
-	if _, err := os.Lstat(extra); err == nil || string(now) != secret+"\n" || strings.Contains(out.String(), secret) {
-		return errors.New("a file of the host is visible inside")
-	}
-	return checkKernel(out.String())
-}
-
-// checkKernel compares the script's lines with what they must be.
-func checkKernel(out string) error {
-	seen := make(map[string]string)
-	for line := range strings.Lines(out) {
-		if i := strings.IndexAny(line, "=:"); i > 0 {
-			seen[line[:i]] = strings.TrimSpace(line[i+1:])
+// kernel is the probe of a sandbox with a kernel of its own.
+var kernel = canary.Probe{
+	Argv: func(file, extra string) []string {
+		return []string{"/bin/sh", "-c", kernelScript, "probe", file, extra, fmt.Sprint(os.Getpid())}
+	},
+	Check: func(seen map[string]string, _ string) error {
+		if err := canary.Want(seen, map[string]string{
+			"CapEff": "0000000000000000", "CapBnd": "0000000000000000", "Seccomp": "2", "root": "", "settings": "", "host": "",
+		}); err != nil {
+			return err
 		}
-	}
-	for key, want := range map[string]string{
-		"CapEff": "0000000000000000", "CapBnd": "0000000000000000", "Seccomp": "2", "root": "", "settings": "", "host": "",
-	} {
-		if seen[key] != want {
-			return fmt.Errorf("inside, %s is %q, not %q", key, seen[key], want)
+		host, err := os.ReadFile("/proc/version")
+		if err != nil {
+			return err
 		}
-	}
-	host, err := os.ReadFile("/proc/version")
-	if err != nil {
-		return err
-	}
-	if kernel := seen["kernel"]; kernel == "" || kernel == strings.TrimSpace(string(host)) {
-		return fmt.Errorf("inside, the kernel is %q, the host's", kernel)
-	}
-	return nil
+		if kernel := seen["kernel"]; kernel == "" || kernel == strings.TrimSpace(string(host)) {
+			return fmt.Errorf("inside, the kernel is %q, the host's", kernel)
+		}
+		return nil
+	},
 }

@@ -271,8 +271,8 @@ func testLeftBehind(t *testing.T, b *box) {
 				break // a process is out of sight a little before it has ended
 			}
 		}
-		if n, err := sandbox.SweepCgroups(); err != nil || n < 1 {
-			t.Errorf("got %d swept, %v; want the dead session's group", n, err)
+		if n, err := sandbox.SweepCgroups(); err != nil { // another process may have swept it
+			t.Errorf("got %d swept, %v", n, err)
 		}
 		wantNoGroup(t, mark)
 		return

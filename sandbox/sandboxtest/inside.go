@@ -22,7 +22,6 @@ import (
 
 	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/escape"
-	"github.com/hermesboard/hermes/sandbox/nativebox"
 	"github.com/hermesboard/hermes/sandbox/proxy"
 )
 
@@ -49,7 +48,6 @@ const EscapeArg = "sandboxtest-escape"
 // in a sandbox or as another supervisor, what that test wants done there. It
 // does not return. bare and grouped are what Run and RunWithCgroups are given.
 func Main(m *testing.M, bare, grouped func() *sandbox.Sandbox) {
-	nativebox.Main()
 	if len(os.Args) > 1 && os.Args[1] == EscapeArg {
 		escape.Inside(os.Args[2:])
 	}
@@ -110,6 +108,7 @@ var inside = map[string]func(args []string){
 	"kernel":   kernelCalls,
 	"hog":      hog,
 	"spin":     spin,
+	"fill":     fill,
 }
 
 // stay waits for a kill; a run that forgets it ends some day. An empty select

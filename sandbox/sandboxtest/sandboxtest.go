@@ -51,7 +51,7 @@ func Long(t testing.TB) {
 	}
 }
 
-// RunSlow is Run for a backend whose starts take long: of each theme it runs
+// RunSlow is Run for a backend whose starts take more than some milliseconds: of each theme it runs
 // what says most, and the rest when all is asked for.
 func RunSlow(t *testing.T, newBox func() *sandbox.Sandbox) {
 	if All() {
@@ -61,7 +61,7 @@ func RunSlow(t *testing.T, newBox func() *sandbox.Sandbox) {
 	ready(t, newBox())
 	runAll(t, newBox, slices.DeleteFunc(slices.Clone(core), func(c check) bool {
 		return !slices.Contains([]string{
-			"exec/arguments", "io/stdin to stdout", "files/workspace", "files/socket", "life/stop", "tree/kill without environment",
+			"exec/arguments", "io/stdin to stdout", "files/workspace", "files/socket", "limits/disk", "life/stop", "tree/kill without environment",
 			"isolation/network", "isolation/processes", "isolation/kernel",
 		}, c.name)
 	}))
@@ -130,6 +130,8 @@ var core = []check{
 	{"limits/open files", testOpenFiles},
 	{"limits/file size", testFileSize},
 	{"limits/tmp", testTmp},
+	{"limits/disk", testDisk},
+	{"limits/disk, below", testDiskBelow},
 	{"life/context", testContext},
 	{"life/context before start", testContextBefore},
 	{"life/stop", testStop},

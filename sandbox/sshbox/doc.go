@@ -16,10 +16,14 @@
 // [Options.Folder].
 // Workspace and inputs are sent at the start; workspace and outputs come back
 // when the session is closed, as untrusted: bounded in number and size, names
-// checked, devices left out, links kept as links and never followed. One session
-// at a time can have a workspace. Mounts are not sent: they are paths of the
-// other machine, and must exist there. The sockets that the socket folder has at
-// the start are forwarded.
+// checked, devices left out, links kept as links and never followed. They travel
+// as one archive, because a question and an answer for each file take long over
+// a distance. Mounts are not sent: they are paths of the other machine, and must
+// exist there. The sockets that the socket folder has at the start are forwarded.
+//
+// A session of a workspace that another one has there joins it: it sends nothing,
+// finds what that one has made so far and its sockets, and brings only the
+// outputs back; the last of them to be closed brings the workspace.
 //
 // # The helper
 //

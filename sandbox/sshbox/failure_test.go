@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -313,19 +314,113 @@ func TestTalkativeShell(t *testing.T) {
 	}
 }
 
-// TestOneWorkspace has two sessions want one.
-func TestOneWorkspace(t *testing.T) {
+// TestSharedWorkspace has a second session join the first, as for looking at
+// what an agent has made while it lives.
+func TestSharedWorkspace(t *testing.T) {
 	need(t)
 	out := make(lines, 16)
-	sp := spec(t, "echo up; cat")
-	sp.Stdout = out
+	sp := spec(t, "echo one >made; echo up; cat; echo two >>made")
+	sp.Outputs = t.TempDir()
+	input, end := io.Pipe()
+	defer end.Close()
+	sp.Stdin, sp.Stdout = input, out
 	first, err := box().Start(t.Context(), sp)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer first.Close()
-	if err := refused(t, box(), sp); !strings.Contains(err.Error(), "another session") {
-		t.Errorf("got %v, want to hear of the other session", err)
+	<-out
+	for range 2 {
+		look := *sp
+		look.Argv = []string{"/bin/sh", "-c", "cp made outputs/seen && echo more >>more"}
+		look.Stdin, look.Stdout = nil, nil
+		second, err := box().Start(t.Context(), &look)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, err := second.Wait(); err != nil || !status.Success() {
+			t.Errorf("got %v, %v; want exit 0", status, err)
+		}
+		if err := second.Close(); err != nil {
+			t.Error(err)
+		}
+		if seen, err := os.ReadFile(filepath.Join(sp.Outputs, "seen")); err != nil || string(seen) != "one\n" {
+			t.Errorf("got outputs %q, %v; want what the first has made", seen, err)
+		}
+		if _, err := os.Lstat(filepath.Join(sp.Workspace, "made")); err == nil {
+			t.Error("the workspace came back, though the first still has it")
+		}
+	}
+	end.Close()
+	if status, err := first.Wait(); err != nil || !status.Success() {
+		t.Errorf("got %v, %v; want exit 0", status, err)
+	}
+	if err := first.Close(); err != nil {
+		t.Error(err)
+	}
+	for name, want := range map[string]string{"made": "one\ntwo\n", "more": "more\nmore\n"} {
+		if got, err := os.ReadFile(filepath.Join(sp.Workspace, name)); err != nil || string(got) != want {
+			t.Errorf("%s: got %q, %v; want %q", name, got, err, want)
+		}
+	}
+	if left, err := filepath.Glob(filepath.Join(shared.dir, "hermes-*", "*", "ws")); err != nil || len(left) != 0 {
+		t.Errorf("got %v left there, %v; want nothing", left, err)
+	}
+}
+
+// TestLastBringsBack closes the first before the second.
+func TestLastBringsBack(t *testing.T) {
+	need(t)
+	out := make(lines, 16)
+	sp := spec(t, "echo up; exec sleep 600")
+	sp.Stdout = out
+	first, err := box().Start(t.Context(), sp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-out
+	late := *sp
+	late.Argv = []string{"/bin/sh", "-c", "echo up; cat; echo late >late"}
+	input, end := io.Pipe()
+	late.Stdin = input
+	second, err := box().Start(t.Context(), &late)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-out
+	if err := first.Close(); err != nil {
+		t.Error(err)
+	}
+	end.Close()
+	if status, err := second.Wait(); err != nil || !status.Success() {
+		t.Errorf("got %v, %v; want it to go on after the first", status, err)
+	}
+	if err := second.Close(); err != nil {
+		t.Error(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(sp.Workspace, "late")); err != nil || string(got) != "late\n" {
+		t.Errorf("got %q, %v; want what the second made", got, err)
+	}
+}
+
+// TestNoSFTP has a server that cannot take the binary.
+func TestNoSFTP(t *testing.T) {
+	s := own(t)
+	config := filepath.Join(s.dir, "config")
+	lines, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(config, bytes.Replace(lines, []byte("Subsystem sftp internal-sftp\n"), nil, 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.drop()
+	if err := s.start(); err != nil {
+		t.Fatal(err)
+	}
+	var none *sshbox.SFTPError
+	if err := refused(t, s.box(), spec(t, "true")); !errors.As(err, &none) || !strings.Contains(err.Error(), "Subsystem sftp") {
+		t.Errorf("got %v, want a %T", err, none)
 	}
 }
 

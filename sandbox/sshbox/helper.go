@@ -31,10 +31,10 @@ import (
 func Main() {
 	var err error
 	switch {
-	case len(os.Args) == 3 && os.Args[1] == verb:
-		err = help(os.Args[2])
-	case len(os.Args) == 4 && os.Args[1] == reapVerb:
-		err = reap(os.Args[2], os.Args[3])
+	case len(os.Args) == 4 && os.Args[1] == verb:
+		err = help(os.Args[2], os.Args[3])
+	case len(os.Args) == 5 && os.Args[1] == reapVerb:
+		err = reap(os.Args[2], os.Args[3], os.Args[4])
 	default:
 		return
 	}
@@ -47,8 +47,7 @@ func Main() {
 
 // helper runs one program in its folder.
 type helper struct {
-	root           string
-	lock           *os.File
+	*folder
 	stdout, stderr counter
 	end            context.CancelFunc // called when nobody holds the session any more
 	unheld         *time.Timer        // calls it if nobody ever does
@@ -59,17 +58,17 @@ type helper struct {
 }
 
 // help serves a session until nobody holds it. A nil error says that the tree is
-// gone and the folder, too.
-func help(root string) error {
+// gone, and what of the folder no other session has.
+func help(root, id string) error {
 	if err := sandbox.Supervise(); err != nil {
 		return err
 	}
-	lock, err := makeRoot(root)
+	dir, err := openFolder(root, id)
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
-	listener, err := net.Listen("unix", path.Join(root, controlName))
+	defer dir.close()
+	listener, err := net.Listen("unix", path.Join(root, controlName(id)))
 	if err != nil {
 		return err
 	}
@@ -77,7 +76,7 @@ func help(root string) error {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT)
 	defer cancel()
-	h := &helper{root: root, lock: lock, end: cancel}
+	h := &helper{folder: dir, end: cancel}
 	h.stdout.to, h.stderr.to = os.Stdout, os.Stderr
 	server := &http.Server{Handler: h.handler(), ReadHeaderTimeout: silence}
 	served := make(chan struct{})
@@ -87,7 +86,11 @@ func help(root string) error {
 	}()
 	h.unheld = time.AfterFunc(holdTime, cancel)
 	defer h.unheld.Stop()
-	fmt.Println(greeting)
+	if dir.first {
+		fmt.Println(greeting)
+	} else {
+		fmt.Println(joining)
+	}
 	<-ctx.Done()
 	err = h.finish()
 	server.Close()
@@ -95,14 +98,14 @@ func help(root string) error {
 	if err != nil {
 		return err // the folder stays locked until this process has ended
 	}
-	return os.RemoveAll(root)
+	return dir.remove()
 }
 
 func (h *helper) handler() http.Handler {
 	mux := http.NewServeMux()
 	for pattern, handle := range map[string]func(http.ResponseWriter, *http.Request) error{
 		pushPath: h.push, pullPath: h.pull, startPath: h.start, waitPath: h.wait,
-		signalPath: h.signal, treePath: h.tree, killPath: h.kill,
+		signalPath: h.signal, treePath: h.tree, killPath: h.kill, leavePath: h.goodbye,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if err := handle(w, r); err != nil {
@@ -130,8 +133,8 @@ func (h *helper) hold(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// folder is where files of a request go, and what else is below it.
-func (h *helper) folder(r *http.Request) (dir string, except []string, err error) {
+// place is where files of a request go, and what else is below it.
+func (h *helper) place(r *http.Request) (dir string, except []string, err error) {
 	switch r.PathValue("dir") {
 	case "ws":
 		return path.Join(h.root, workspaceDir), r.URL.Query()["except"], nil
@@ -144,7 +147,7 @@ func (h *helper) folder(r *http.Request) (dir string, except []string, err error
 }
 
 func (h *helper) push(_ http.ResponseWriter, r *http.Request) error {
-	dir, except, err := h.folder(r)
+	dir, except, err := h.place(r)
 	if err == nil {
 		err = os.MkdirAll(dir, 0o700)
 	}
@@ -155,7 +158,7 @@ func (h *helper) push(_ http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *helper) pull(w http.ResponseWriter, r *http.Request) error {
-	dir, except, err := h.folder(r)
+	dir, except, err := h.place(r)
 	if err != nil {
 		return err
 	}
@@ -179,7 +182,7 @@ func (h *helper) start(_ http.ResponseWriter, r *http.Request) error {
 	if h.session != nil || h.ended {
 		return errors.New("started before")
 	}
-	if _, err := fmt.Fprintln(h.lock, o.Mark); err != nil {
+	if err := h.whole(); err != nil {
 		return err
 	}
 	// The session outlives this request.
@@ -214,14 +217,23 @@ func (h *helper) spec(o *order) (*sandbox.Spec, error) {
 	if o.Program == "" {
 		return spec, nil
 	}
-	binary, err := filepath.Abs(o.Program)
-	if err == nil {
-		err = os.Mkdir(path.Join(h.root, path.Dir(programPath)), 0o700)
+	return spec, h.link(o.Program)
+}
+
+// link puts the program where Layout says, unless another session has.
+func (h *helper) link(program string) error {
+	binary, err := filepath.Abs(program)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		err = os.Symlink(binary, path.Join(h.root, programPath))
+	place := path.Join(h.root, programPath)
+	if there, err := os.Readlink(place); err == nil && there == binary {
+		return nil
 	}
-	return spec, err
+	if err := os.MkdirAll(path.Dir(place), 0o700); err != nil {
+		return err
+	}
+	return os.Symlink(binary, place)
 }
 
 var errNotStarted = errors.New("nothing was started")
@@ -286,6 +298,17 @@ func (h *helper) kill(http.ResponseWriter, *http.Request) error {
 		return nil
 	}
 	return s.Kill()
+}
+
+// goodbye says whether this session is to bring the workspace back.
+func (h *helper) goodbye(w http.ResponseWriter, _ *http.Request) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	last, err := h.leave()
+	if err == nil && !last {
+		w.WriteHeader(http.StatusNoContent)
+	}
+	return err
 }
 
 // finish ends the tree. It is tried for as long as something is left: nobody

@@ -22,7 +22,8 @@ const (
 	signalPath = "POST /signal/{number}"
 	treePath   = "GET /tree" // 204 if there is none
 	killPath   = "POST /kill"
-	holdPath   = "POST /hold" // bytes, as long as somebody is there
+	leavePath  = "POST /leave" // 204 if others have the workspace, too
+	holdPath   = "POST /hold"  // bytes, as long as somebody is there
 )
 
 // Below the folder of a session, or of its workspace.
@@ -32,9 +33,14 @@ const (
 	outputsDir   = "ws/outputs"
 	socketDir    = "sock"
 	programPath  = "bin/hermes"
-	controlName  = "control"
 	lockName     = "lock"
+	wholeName    = "whole"
 )
+
+// controlName is the socket of a session's helper, and ownName a file that the
+// helper keeps locked.
+func controlName(id string) string { return "c" + id }
+func ownName(id string) string     { return "l" + id }
 
 // verb is the first argument of the helper; reapVerb that of one that looks
 // after a helper whose connection was lost.
@@ -43,8 +49,12 @@ const (
 	reapVerb = "hermes-ssh-reap"
 )
 
-// greeting is the line that the helper prints when it serves.
-const greeting = verb + " ready"
+// One of the greetings is the line that the helper prints when it serves: to a
+// session that fills the workspace, or one that joins another.
+const (
+	greeting = verb + " ready"
+	joining  = verb + " ready to join"
+)
 
 // The helper waits for somebody to hold the session for holdTime. Who holds it
 // says so at every beat, and the helper takes silence for the end.

@@ -40,6 +40,8 @@ type session struct {
 	box     box
 	spec    driver.Spec
 	root    string
+	id      string // of this session among those that share the folder there
+	joins   bool   // others have filled it
 	program binary
 	client  *ssh.Client
 	http    *http.Client
@@ -51,6 +53,7 @@ type session struct {
 	unhold         context.CancelFunc // ends the helper; nil before it is held
 	held           atomic.Bool        // somebody there heard it
 	got            [2]tally           // what came of output and error
+	grew           chan struct{}      // told of it, unless it is already
 	copied         sync.WaitGroup     // the copying of both
 
 	done   chan struct{} // closed by await, which writes status and err before
@@ -111,7 +114,7 @@ func (s *session) copy() {
 		from io.Reader
 		to   io.Writer
 	}{{s.stdout, s.spec.Stdout}, {s.stderr, s.spec.Stderr}} {
-		s.got[i].to = stream.to
+		s.got[i].to, s.got[i].grew = stream.to, s.grew
 		s.copied.Go(func() { io.Copy(&s.got[i], stream.from) })
 	}
 }
@@ -121,6 +124,7 @@ type tally struct {
 	to     io.Writer // nil discards
 	failed bool
 	n      atomic.Int64
+	grew   chan<- struct{}
 }
 
 func (t *tally) Write(p []byte) (int, error) {
@@ -130,6 +134,10 @@ func (t *tally) Write(p []byte) (int, error) {
 		}
 	}
 	t.n.Add(int64(len(p)))
+	select {
+	case t.grew <- struct{}{}:
+	default:
+	}
 	return len(p), nil
 }
 
@@ -151,8 +159,12 @@ func (s *session) await() {
 	if s.status = o.Status; o.Error != "" {
 		s.err = &RemoteError{Message: o.Error}
 	}
-	for deadline := time.Now().Add(drainTime); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if s.got[0].n.Load() >= o.Stdout && s.got[1].n.Load() >= o.Stderr {
+	late := time.NewTimer(drainTime)
+	defer late.Stop()
+	for s.got[0].n.Load() < o.Stdout || s.got[1].n.Load() < o.Stderr {
+		select {
+		case <-s.grew:
+		case <-late.C:
 			return
 		}
 	}
@@ -232,14 +244,14 @@ func (s *session) reap() error {
 	}
 	late := time.AfterFunc(2*reapTime, func() { client.Close() })
 	defer late.Stop()
-	if said, err := again.CombinedOutput(command(helper.there, reapVerb, s.root, s.spec.Mark)); err != nil {
+	if said, err := again.CombinedOutput(command(helper.there, reapVerb, s.root, s.id, s.spec.Mark)); err != nil {
 		return fmt.Errorf("%w: %.300s", err, bytes.TrimSpace(said))
 	}
 	return nil
 }
 
-// Close also brings workspace and outputs back. What could not be brought is an
-// error once, and is lost.
+// Close also brings the outputs back and, unless other sessions still have it,
+// the workspace. What could not be brought is an error once, and is lost.
 func (s *session) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -247,11 +259,29 @@ func (s *session) Close() error {
 		return err
 	}
 	s.closed = true
-	err := s.pull("ws", s.spec.Workspace, s.except()...)
-	if err == nil && s.spec.Outputs != "" {
-		err = s.pull("outputs", s.spec.Outputs)
+	return errors.Join(s.bring(), s.abandon())
+}
+
+// bringing is held while folders of this host are filled, because sessions
+// share them.
+var bringing sync.Mutex
+
+func (s *session) bring() error {
+	bringing.Lock()
+	defer bringing.Unlock()
+	if s.spec.Outputs != "" {
+		if err := s.pull("outputs", s.spec.Outputs); err != nil {
+			return err
+		}
 	}
-	return errors.Join(err, s.abandon())
+	code, err := s.call(http.MethodPost, "/leave", nil, callTime)
+	if err != nil {
+		return fmt.Errorf("bring %s back: %w", s.spec.Workspace, err)
+	}
+	if code == http.StatusNoContent {
+		return nil
+	}
+	return s.pull("ws", s.spec.Workspace, s.except()...)
 }
 
 // abandon lets the helper go, and waits for it to end.

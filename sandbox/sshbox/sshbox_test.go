@@ -69,5 +69,5 @@ func need(t testing.TB) {
 
 func TestConformance(t *testing.T) {
 	need(t)
-	sandboxtest.Run(t, box)
+	sandboxtest.RunSlow(t, box)
 }

@@ -38,8 +38,8 @@ func (b box) Start(ctx context.Context, spec *driver.Spec) (_ driver.Session, er
 	if err != nil {
 		return nil, err
 	}
-	s := &session{box: b, spec: *spec, root: b.root(spec), client: client, joined: process.SameWriter(spec.Stdout, spec.Stderr),
-		done: make(chan struct{}),
+	s := &session{box: b, spec: *spec, root: b.root(spec), id: short(spec.Mark + rand.Text())[:8], client: client, joined: process.SameWriter(spec.Stdout, spec.Stderr),
+		done: make(chan struct{}), grew: make(chan struct{}, 1),
 	}
 	stop := context.AfterFunc(ctx, func() { client.Close() })
 	if err = s.help(); err == nil {
@@ -103,7 +103,7 @@ func (s *session) run(helper binary) error {
 	stdin, err1 := exec.StdinPipe()
 	stdout, err2 := exec.StdoutPipe()
 	stderr, err3 := exec.StderrPipe()
-	if err := errors.Join(err1, err2, err3, exec.Start(command(helper.there, verb, s.root))); err != nil {
+	if err := errors.Join(err1, err2, err3, exec.Start(command(helper.there, verb, s.root, s.id))); err != nil {
 		exec.Close()
 		return fmt.Errorf("start the helper: %w", err)
 	}
@@ -112,8 +112,9 @@ func (s *session) run(helper binary) error {
 	lines := bufio.NewReaderSize(stdout, 4<<10)
 	for range 1000 { // what the account's shell prints comes first
 		line, err := lines.ReadString('\n')
-		if strings.TrimSpace(line) == greeting {
+		if said := strings.TrimSpace(line); said == greeting || said == joining {
 			s.exec, s.stdin, s.stdout, s.stderr = exec, stdin, lines, stderr
+			s.joins = said == joining
 			return nil
 		}
 		if err != nil {
@@ -152,7 +153,7 @@ func notReady(exec *ssh.Session, stderr io.Reader) error {
 func (s *session) begin() error {
 	s.http = &http.Client{Transport: &http.Transport{
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
-			conn, err := s.client.Dial("unix", path.Join(s.root, controlName))
+			conn, err := s.client.Dial("unix", path.Join(s.root, controlName(s.id)))
 			var refused *ssh.OpenChannelError
 			if errors.As(err, &refused) {
 				err = fmt.Errorf("reach the helper's socket (does the server there have AllowStreamLocalForwarding?): %w", err)
@@ -162,16 +163,10 @@ func (s *session) begin() error {
 		MaxIdleConnsPerHost: 4,
 	}}
 	s.hold()
-	if err := s.push("ws", s.spec.Workspace, s.except()...); err != nil {
-		return err
-	}
-	if s.spec.Inputs != "" {
-		if err := s.push("inputs", s.spec.Inputs); err != nil {
+	if !s.joins {
+		if err := s.send(); err != nil {
 			return err
 		}
-	}
-	if err := s.forward(); err != nil {
-		return err
 	}
 	o := order{
 		Argv: s.spec.Argv, Env: s.spec.Env, Dir: s.spec.Dir, Mark: s.spec.Mark, Outputs: s.spec.Outputs != "",
@@ -189,6 +184,19 @@ func (s *session) begin() error {
 	s.copy()
 	go s.await() // ends with the program or the connection
 	return nil
+}
+
+// send fills the folder there.
+func (s *session) send() error {
+	if err := s.push("ws", s.spec.Workspace, s.except()...); err != nil {
+		return err
+	}
+	if s.spec.Inputs != "" {
+		if err := s.push("inputs", s.spec.Inputs); err != nil {
+			return err
+		}
+	}
+	return s.forward()
 }
 
 // except names the folders of the workspace that are others' places.

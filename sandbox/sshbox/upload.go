@@ -40,12 +40,24 @@ func (b box) binary(file string) (binary, error) {
 	return binary{file, sum, path.Join(cache, sum)}, nil
 }
 
+// SFTPError says that nothing can be copied, because the server there offers no
+// SFTP.
+type SFTPError struct{ Err error }
+
+// Error names the option of the server that is needed.
+func (e *SFTPError) Error() string {
+	return fmt.Sprintf("the server there offers no SFTP, by which the program is copied (sshd_config: Subsystem sftp internal-sftp): %v", e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *SFTPError) Unwrap() error { return e.Err }
+
 // upload copies a binary that is not there, or not whole. It gets its name when
 // it was read back as it should be.
 func upload(client *ssh.Client, b binary) error {
 	remote, err := sftp.NewClient(client)
 	if err != nil {
-		return fmt.Errorf("open sftp: %w", err)
+		return &SFTPError{Err: err}
 	}
 	defer remote.Close()
 	here, err := os.Stat(b.file)

@@ -31,23 +31,47 @@ test -e /canary && echo root=writable
 unshare -U true 2>/dev/null && echo userns=open
 true`
 
-// Run starts the script with start, which gives the program no network, and
-// returns nil if it reached nothing that it must not reach.
-func Run(ctx context.Context, start func(context.Context, *driver.Spec) (driver.Session, error)) error {
+// Probe is a program that tries to leave a sandbox.
+type Probe struct {
+	// Argv runs it, with a file of the host and the name of one beside it that
+	// is not there.
+	Argv   func(file, extra string) []string
+	Limits driver.Limits
+	// Check judges what it printed, by the words before a "=" or ":" in each
+	// line, and what it left in the workspace.
+	Check func(seen map[string]string, workspace string) error
+}
+
+// Shell is a probe that needs a shell and shares the host's kernel.
+var Shell = Probe{
+	Argv: func(file, extra string) []string { return []string{"/bin/sh", "-c", script, "probe", file, extra} },
+	Check: func(seen map[string]string, _ string) error {
+		if err := Separate(seen, "pid", "net", "user"); err != nil {
+			return err
+		}
+		return Want(seen, map[string]string{
+			"CapEff": "0000000000000000", "CapBnd": "0000000000000000", "NoNewPrivs": "1", "Seccomp": "2", "root": "", "settings": "", "userns": "",
+		})
+	},
+}
+
+// Run starts the program with start, which gives it no network, and returns nil
+// if it reached nothing that it must not reach.
+func (p Probe) Run(ctx context.Context, start func(context.Context, *driver.Spec) (driver.Session, error)) error {
 	dir, err := os.MkdirTemp("", "hermes-probe-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	canary, extra, workspace := filepath.Join(dir, "canary"), filepath.Join(dir, "extra"), filepath.Join(dir, "ws")
-	const secret = "canary-7c1f"
-	if err := errors.Join(os.WriteFile(canary, []byte(secret), 0o600), os.Mkdir(workspace, 0o700)); err != nil {
+	file, extra, workspace := filepath.Join(dir, "canary"), filepath.Join(dir, "extra"), filepath.Join(dir, "ws")
+	secret := "canary-" + rand.Text()
+	if err := errors.Join(os.WriteFile(file, []byte(secret+"\n"), 0o600), os.Mkdir(workspace, 0o700)); err != nil {
 		return err
 	}
 	var out, complaints bytes.Buffer
 	run, err := start(ctx, &driver.Spec{
-		Argv: []string{"/bin/sh", "-c", script, "probe", canary, extra}, Env: []string{"PATH=/usr/bin:/bin"},
-		Workspace: workspace, Mark: rand.Text(), Stdout: &out, Stderr: &complaints,
+		Argv: p.Argv(file, extra), Env: []string{"PATH=/usr/bin:/bin"}, Workspace: workspace, Mark: rand.Text(),
+		Limits: p.Limits, Stdout: &out, Stderr: &complaints,
 	})
 	if err != nil {
 		return err
@@ -59,25 +83,25 @@ func Run(ctx context.Context, start func(context.Context, *driver.Spec) (driver.
 	if !status.Success() {
 		return fmt.Errorf("the probe ended with %v: %.200s", status, complaints.String())
 	}
-	now, err := os.ReadFile(canary)
+	now, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	if _, err := os.Lstat(extra); err == nil || string(now) != secret || strings.Contains(out.String(), secret) {
+	if _, err := os.Lstat(extra); err == nil || string(now) != secret+"\n" || strings.Contains(out.String(), secret) {
 		return errors.New("a file of the host is visible inside")
 	}
-	return check(out.String())
-}
-
-// check compares the script's lines with the host.
-func check(out string) error {
 	seen := make(map[string]string)
-	for line := range strings.Lines(out) {
+	for line := range strings.Lines(out.String()) {
 		if i := strings.IndexAny(line, "=:"); i > 0 {
 			seen[line[:i]] = strings.TrimSpace(line[i+1:])
 		}
 	}
-	for _, space := range []string{"pid", "net", "user"} {
+	return p.Check(seen, workspace)
+}
+
+// Separate checks that the named name spaces are not the host's.
+func Separate(seen map[string]string, spaces ...string) error {
+	for _, space := range spaces {
 		host, err := os.Readlink("/proc/self/ns/" + space)
 		if err != nil {
 			return err
@@ -86,11 +110,14 @@ func check(out string) error {
 			return fmt.Errorf("the %s namespace is not separate", space)
 		}
 	}
-	for key, want := range map[string]string{
-		"CapEff": "0000000000000000", "CapBnd": "0000000000000000", "NoNewPrivs": "1", "Seccomp": "2", "root": "", "settings": "", "userns": "",
-	} {
-		if seen[key] != want {
-			return fmt.Errorf("inside, %s is %q, not %q", key, seen[key], want)
+	return nil
+}
+
+// Want checks that what was seen is as it must be.
+func Want(seen, want map[string]string) error {
+	for key, value := range want {
+		if seen[key] != value {
+			return fmt.Errorf("inside, %s is %q, not %q", key, seen[key], value)
 		}
 	}
 	return nil

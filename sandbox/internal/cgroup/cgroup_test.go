@@ -73,6 +73,13 @@ func TestDetect(t *testing.T) {
 			name: "unified, in a session's group", files: unifiedFiles("", "memory"), mounts: unified,
 			own: "0::/hermes/x\n", problem: "not delegated",
 		}, {
+			name: "unified, in a supervisor's group", mounts: unified,
+			files: map[string]string{
+				"cgroup.controllers": "memory pids", "cgroup.subtree_control": "memory pids", "hermes/cgroup.subtree_control": "memory pids",
+				"hermes/s1/cgroup.subtree_control": "", "hermes/s1/cgroup.kill": "",
+			},
+			own: "0::/hermes/s1/supervisor\n", path: "/hermes/s1/m", caps: driver.LimitMemory | driver.LimitProcesses, problem: "no limit of cpu",
+		}, {
 			name: "unified, kernel too old", files: map[string]string{"cgroup.controllers": ""}, mounts: unified,
 			own: "0::/\n", problem: "cgroup.kill",
 		}, {
@@ -277,8 +284,8 @@ func TestSweep(t *testing.T) {
 			}
 		}
 		startIn(t, busy, "sleep 600 & echo up; wait")
-		if n, err := h.Sweep(); err != nil || n < 1 {
-			t.Errorf("got %d swept, %v; want the dead one", n, err)
+		if n, err := h.Sweep(); err != nil { // another process may have swept it
+			t.Errorf("got %d swept, %v", n, err)
 		}
 		for _, in := range h.all() {
 			if _, err := os.Stat(filepath.Join(in.folder, dead)); !errors.Is(err, os.ErrNotExist) {
@@ -295,6 +302,72 @@ func TestSweep(t *testing.T) {
 		}
 		if err := h.Kill(h.Path(busy.mark)); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestSupervisor starts a process in a group of its own, and makes a session's
+// group where that process would.
+func TestSupervisor(t *testing.T) {
+	each(t, func(t *testing.T, h *Host) {
+		cmd := exec.Command("sleep", "600")
+		s, err := h.StartSupervisor(cmd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer cmd.Wait()
+		defer cmd.Process.Kill()
+		own, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", cmd.Process.Pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		mounts, err := os.ReadFile("/proc/self/mountinfo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		visible := string(mounts)
+		if !h.kill.unified() {
+			visible = strings.ReplaceAll(visible, " cgroup2 ", " hidden ")
+		}
+		inner := detect(visible, string(own), delegated)
+		if got, want := inner.Path("m"), s.Path()+"/m"; got != want || inner.Capabilities() != h.Capabilities() {
+			t.Fatalf("sessions: got %q, %v, want %q, %v", got, inner.Capabilities(), want, h.Capabilities())
+		}
+		if here := h.MarkOf(os.Getpid()); here != "" {
+			t.Errorf("this process: got group %q, want none", here)
+		}
+		session := makeGroup(t, inner, driver.Limits{Processes: 50})
+		agent := startIn(t, session, "echo up; sleep 600; :")
+		if got := inner.MarkOf(agent.Process.Pid); got != session.mark {
+			t.Errorf("process of a session: got %q, want %q", got, session.mark)
+		}
+		if got := inner.MarkOf(cmd.Process.Pid); got != "" {
+			t.Errorf("supervisor: got %q, want no mark", got)
+		}
+		if n, err := h.Sweep(); err != nil {
+			t.Errorf("swept %d, %v", n, err)
+		}
+		if alive, err := h.Alive(s.Path()); !alive || err != nil {
+			t.Errorf("got alive %v, %v; want true", alive, err)
+		}
+		if err := s.Remove(); err != nil {
+			t.Error(err)
+		}
+		if err := h.Kill(s.Path()); err != nil {
+			t.Error(err)
+		}
+		for _, c := range []*exec.Cmd{cmd, agent} {
+			c.Wait() // the error is the kill
+			if status := c.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGKILL {
+				t.Errorf("got %v, want it killed", c.ProcessState)
+			}
+		}
+		for _, in := range h.all() {
+			for _, name := range []string{s.name, session.mark} {
+				if _, err := os.Stat(filepath.Join(in.folder, name)); !errors.Is(err, os.ErrNotExist) {
+					t.Errorf("got %v, want %s removed", err, name)
+				}
+			}
 		}
 	})
 }

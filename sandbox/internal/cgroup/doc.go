@@ -18,6 +18,13 @@
 // lives, it holds a lock on the group's folder, by which a sweep tells groups
 // in use from those left behind.
 //
+// A supervisor may have a group of its own, made by whoever starts it. Then the
+// groups of its sessions are made in there, beside it, and one path names all
+// that came of it:
+//
+//	hermes/s4K…/supervisor   the supervisor, and programs that it starts itself
+//	hermes/s4K…/3f2a…        a session, by its mark
+//
 // A process is born in its group: the kernel forks into it (version 2), or the
 // forking thread enters it for the moment of the fork (version 1).
 package cgroup

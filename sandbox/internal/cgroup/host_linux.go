@@ -185,6 +185,9 @@ func (h *Host) MarkOf(pid int) string {
 		return ""
 	}
 	mark, _, _ := strings.Cut(below, "/")
+	if mark == leaf { // or it gave itself away as somebody's helper
+		return ""
+	}
 	return mark
 }
 
@@ -264,7 +267,10 @@ func (m *mount) place(own string, delegated func(dir string) bool) (hierarchy, e
 		return hierarchy{}, fmt.Errorf("cgroup %q of this process is not visible", own)
 	}
 	h := hierarchy{controllers: m.controllers, own: filepath.Join(m.point, rest)}
-	at := own
+	at, supervisor := own, ""
+	if base, name, ok := supervised(own); ok {
+		at, supervisor = base, name // whose sessions are beside it
+	}
 	for at != "/" && !(delegated != nil && delegated(filepath.Join(m.point, strings.TrimPrefix(at, m.root)))) {
 		if at == m.root || delegated == nil || path.Dir(at) == "/" {
 			return hierarchy{}, fmt.Errorf("cgroup %s was not delegated to this process", own)
@@ -272,7 +278,7 @@ func (m *mount) place(own string, delegated func(dir string) bool) (hierarchy, e
 		at = path.Dir(at)
 	}
 	h.base = filepath.Join(m.point, strings.TrimPrefix(at, m.root))
-	h.folder, h.path = filepath.Join(h.base, folderName), path.Join(at, folderName)
+	h.folder, h.path = filepath.Join(h.base, folderName, supervisor), path.Join(at, folderName, supervisor)
 	err := os.Mkdir(h.folder, 0o755)
 	if errors.Is(err, fs.ErrExist) {
 		err = wrapPath("write to", h.folder, unix.Access(h.folder, unix.W_OK))
@@ -294,7 +300,7 @@ func (h *hierarchy) enable(controller string) error {
 	if !slices.Contains(strings.Fields(string(offered)), controller) {
 		return errNoController
 	}
-	for _, dir := range []string{h.base, h.folder} {
+	for _, dir := range slices.Compact([]string{h.base, filepath.Join(h.base, folderName), h.folder}) {
 		file := filepath.Join(dir, "cgroup.subtree_control")
 		on, err := os.ReadFile(file)
 		if err == nil && !slices.Contains(strings.Fields(string(on)), controller) {

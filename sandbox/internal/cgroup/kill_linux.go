@@ -122,7 +122,7 @@ func (h *hierarchy) signalMember(pid int, mark string) error {
 
 // isMark reports whether a name can be a session's mark: letters and digits.
 func isMark(name string) bool {
-	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
+	return name != "" && name != leaf && !strings.ContainsFunc(name, func(r rune) bool {
 		return !('0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z')
 	})
 }
@@ -178,14 +178,21 @@ func (h *Host) Kill(path string) error {
 	}
 }
 
-// remove removes an empty group, last where it is locked.
+// remove removes an empty group, last where it is locked, and what the sessions
+// of a supervisor had in hierarchies that only limit.
 func (h *Host) remove(mark string) error {
-	for _, in := range h.all() {
-		if err := removeTree(filepath.Join(in.folder, mark)); err != nil {
-			return err
+	sessions, err := h.kill.sessions(mark)
+	if err != nil {
+		return err
+	}
+	for _, in := range h.limits {
+		for _, name := range append(sessions, mark) {
+			if err := removeTree(filepath.Join(in.folder, name)); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
+	return removeTree(filepath.Join(h.kill.folder, mark))
 }
 
 var errInUse = errors.New("it is in use")

@@ -4,6 +4,7 @@ package cgroup
 
 import (
 	"errors"
+	"os/exec"
 
 	"github.com/hermesboard/hermes/sandbox/driver"
 )
@@ -40,6 +41,18 @@ func (*Host) Kill(string) error { return errors.ErrUnsupported }
 
 // Sweep finds nothing.
 func (*Host) Sweep() (int, error) { return 0, nil }
+
+// StartSupervisor starts cmd in no group.
+func (*Host) StartSupervisor(cmd *exec.Cmd) (*Supervisor, error) { return nil, cmd.Start() }
+
+// Supervisor is no group: only nil is ever made.
+type Supervisor struct{}
+
+// Path is empty.
+func (*Supervisor) Path() string { return "" }
+
+// Remove does nothing.
+func (*Supervisor) Remove() error { return nil }
 
 // Group is no group: only nil is ever made.
 type Group struct{}

@@ -13,8 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/hermesboard/hermes/sandbox/driver"
 	"github.com/hermesboard/hermes/sandbox/internal/process"
 )
@@ -27,15 +25,11 @@ const (
 )
 
 type session struct {
-	c     *Command
-	outer *process.Process // unshare, on the host
-	// first is the container program, the first process of the name space: when
-	// it has ended, all others have. Nil if unshare ended before it was seen.
-	first *process.Handle
-	said  *head
+	c    *Command
+	said *head
 
-	mu   sync.Mutex // held over a whole Kill, Signal, Alive or Close; guards first's life
-	dead bool       // guarded by mu: the tree was proven empty
+	mu   sync.Mutex   // held over a whole Kill, Signal, Alive or Close
+	tree process.Tree // guarded by mu once it is started: unshare, and the container program
 }
 
 // open waits until unshare has made the namespace.
@@ -43,18 +37,18 @@ func (s *session) open(ctx context.Context) error {
 	deadline := time.Now().Add(killTime)
 	for pause := 100 * time.Microsecond; ; pause = min(2*pause, 5*time.Millisecond) {
 		// Whether it has ended is asked first: then its child is a zombie at most.
-		ended := s.outer.Ended()
+		ended := s.tree.Outer.Ended()
 		stat, err := s.child()
 		if stat != nil && err == nil {
-			s.first, err = process.Open(*stat)
+			s.tree.First, err = process.Open(*stat)
 		}
 		switch {
 		case err != nil:
 			return fmt.Errorf("find the container program: %w", err)
-		case s.first != nil:
+		case s.tree.First != nil:
 			return nil
 		case ended:
-			if err := s.neverRan(); err != nil || s.outer.Wait().Signal != 0 {
+			if err := s.neverRan(); err != nil || s.tree.Outer.Wait().Signal != 0 {
 				return errors.Join(err, errNothing)
 			}
 			return nil // all was over before we looked: unshare waits for its child, and complains if it made none
@@ -69,7 +63,7 @@ func (s *session) open(ctx context.Context) error {
 
 // child is the process that unshare forked, nil if it has not yet.
 func (s *session) child() (*process.Stat, error) {
-	pid := s.outer.Main.PID
+	pid := s.tree.Outer.Main.PID
 	list, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	if err != nil {
 		return nil, err
@@ -90,7 +84,7 @@ func (s *session) child() (*process.Stat, error) {
 // neverRan says why there was no program, once everything has ended; nil if
 // there was one.
 func (s *session) neverRan() error {
-	s.outer.Wait() // what was said has arrived
+	s.tree.Outer.Wait() // what was said has arrived
 	if said, ok := s.said.line(s.c.Complaint); ok {
 		return errors.New(said)
 	}
@@ -107,10 +101,10 @@ func (s *session) neverRan() error {
 	return nil
 }
 
-func (s *session) PID() int { return s.outer.Main.PID }
+func (s *session) PID() int { return s.tree.Outer.Main.PID }
 
 func (s *session) Wait() (driver.ExitStatus, error) {
-	outer := s.outer.Wait()
+	outer := s.tree.Outer.Wait()
 	if outer.Signal != 0 || outer.Code == 0 {
 		return outer, nil
 	}
@@ -126,15 +120,15 @@ func (s *session) Wait() (driver.ExitStatus, error) {
 func (s *session) Signal(sig syscall.Signal) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.dead || s.outer.Ended() {
+	if s.tree.Dead() || s.tree.Outer.Ended() {
 		return os.ErrProcessDone
 	}
 	for deadline := time.Now().Add(findTime); ; time.Sleep(time.Millisecond) {
-		err := s.c.Signal(s.first.Stat.PID, sig)
+		err := s.c.Signal(s.tree.First.Stat.PID, sig)
 		switch {
-		case err == nil, errors.Is(err, ErrUnsure) && s.outer.Ended():
+		case err == nil, errors.Is(err, ErrUnsure) && s.tree.Outer.Ended():
 			return nil
-		case s.outer.Ended():
+		case s.tree.Outer.Ended():
 			return os.ErrProcessDone
 		case !errors.Is(err, ErrNotYet) && !errors.Is(err, ErrUnsure) || time.Now().After(deadline):
 			return err
@@ -144,63 +138,21 @@ func (s *session) Signal(sig syscall.Signal) error {
 func (s *session) Alive() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.dead {
-		return false
-	}
-	if grouped, err := s.c.Group.Alive(); err != nil || grouped || !s.outer.Ended() {
-		return true
-	}
-	if s.first == nil {
-		return false
-	}
-	ended, err := s.first.WaitEnded(0)
-	return err != nil || !ended
+	return s.tree.Alive()
 }
 
 func (s *session) Kill() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.kill()
-}
-
-func (s *session) kill() error {
-	if s.dead {
-		return nil
-	}
-	s.outer.Signal(unix.SIGKILL) // an error means that it has ended
-	if s.first != nil {
-		s.first.Signal(unix.SIGKILL)
-		if ended, err := s.first.WaitEnded(int(killTime.Milliseconds())); err != nil || !ended {
-			left := &driver.TreeAliveError{PIDs: []int{s.first.Stat.PID}}
-			if err != nil {
-				left.Reason = err.Error()
-			}
-			return left
-		}
-	}
-	select {
-	case <-s.outer.Done():
-	case <-time.After(killTime):
-		return &driver.TreeAliveError{PIDs: []int{s.outer.Main.PID}}
-	}
-	if err := s.c.Group.Empty(killTime); err != nil {
-		return err
-	}
-	if s.first != nil {
-		s.first.Reap() // ours if this process adopts orphans, else the host's
-		s.first.Close()
-	}
-	s.outer.Release()
-	s.dead = true
-	return nil
+	return s.tree.Kill(killTime)
 }
 
 func (s *session) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.kill(); err != nil {
+	if err := s.tree.Kill(killTime); err != nil {
 		return err
 	}
-	s.outer.CloseStreams()
+	s.tree.Outer.CloseStreams()
 	return s.c.Cleanup()
 }

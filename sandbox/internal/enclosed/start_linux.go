@@ -78,7 +78,8 @@ func Start(ctx context.Context, c *Command) (driver.Session, error) {
 		if c.Limited {
 			command.OpenFiles, command.FileBytes = c.Spec.Limits.OpenFiles, c.Spec.Limits.FileBytes
 		}
-		s.outer, err = process.Start(command)
+		s.tree.Group = c.Group
+		s.tree.Outer, err = process.Start(command)
 	}
 	if err != nil {
 		return nil, errors.Join(err, c.Group.Remove(), c.Cleanup())

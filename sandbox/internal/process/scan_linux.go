@@ -7,14 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-const markPrefix = "HERMES_MARK="
 
 // Flags of a task, from the kernel's include/linux/sched.h.
 const (
@@ -26,15 +22,28 @@ const (
 type Stat struct {
 	PID, Parent, Session int
 	Start                uint64 // in ticks since boot
-	Zombie               bool
-	bare                 bool // a thread of the kernel, or one that is ending: it has no memory of its own
-	given                bool // its program has been given its environment, be it empty or gone since
+	Zombie               bool   // its first thread has ended; others may live
+	kernel               bool   // a thread of the kernel
+	exiting              bool   // the first thread is ending, or has
+	threads              int
+	image                image
 }
+
+// image tells one execution of a program from the next, as the kernel puts them
+// at other addresses. All are 0 where they may not be read.
+type image struct{ codeEnd, stack, envStart, envEnd int64 }
+
+// loaded reports whether the program was given its arguments and environment,
+// for the end of its code is set after them.
+func (i image) loaded() bool { return i.codeEnd != 0 }
 
 // ReadStat reads one process. The error matches fs.ErrNotExist or ESRCH when
 // there is none.
-func ReadStat(pid int) (Stat, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+func ReadStat(pid int) (Stat, error) { return readStat(pid, fmt.Sprintf("/proc/%d", pid)) }
+
+// readStat reads the process or thread whose folder is dir.
+func readStat(pid int, dir string) (Stat, error) {
+	data, err := os.ReadFile(dir + "/stat")
 	if err != nil {
 		return Stat{}, err
 	}
@@ -48,21 +57,29 @@ func parseStat(pid int, data []byte) (Stat, error) {
 	if len(fields) < 20 {
 		return Stat{}, fmt.Errorf("process %d: short stat", pid)
 	}
-	parent, err1 := strconv.Atoi(string(fields[1]))
-	session, err2 := strconv.Atoi(string(fields[3]))
-	start, err3 := strconv.ParseUint(string(fields[19]), 10, 64)
-	flags, err4 := strconv.ParseUint(string(fields[6]), 10, 64)
-	given := len(fields) > 48 && string(fields[48]) != "0" // where the environment ends
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
-		return Stat{}, fmt.Errorf("process %d: %w", pid, err)
+	var failed error
+	number := func(i int) int64 { // in proc_pid_stat(5) this is field i+3
+		if i >= len(fields) {
+			return 0
+		}
+		n, err := strconv.ParseInt(string(fields[i]), 10, 64)
+		failed = errors.Join(failed, err)
+		return n
 	}
-	state := fields[0][0]
-	return Stat{
-		PID: pid, Parent: parent, Session: session, Start: start,
-		Zombie: state == 'Z' || state == 'X',
-		bare:   flags&(flagExiting|flagKernelThread) != 0,
-		given:  given,
-	}, nil
+	ended := fields[0][0] == 'Z' || fields[0][0] == 'X'
+	flags := number(6)
+	stat := Stat{
+		PID: pid, Parent: int(number(1)), Session: int(number(3)), Start: uint64(number(19)),
+		Zombie:  ended,
+		kernel:  flags&flagKernelThread != 0,
+		exiting: ended || flags&flagExiting != 0,
+		threads: int(number(17)),
+		image:   image{codeEnd: number(24), stack: number(25), envStart: number(47), envEnd: number(48)},
+	}
+	if failed != nil {
+		return Stat{}, fmt.Errorf("process %d: %w", pid, failed)
+	}
+	return stat, nil
 }
 
 // Scan reads every process that is visible. Those that end meanwhile are left
@@ -97,68 +114,6 @@ func Scan() ([]Stat, error) {
 
 func gone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH)
-}
-
-// MarkOf returns the value of HERMES_MARK in a process's environment, empty
-// where there is none or it cannot be read.
-func MarkOf(pid int) string {
-	mark, _ := readMark(pid)
-	return mark
-}
-
-// readMark also reports whether the process is between two programs: it has
-// begun to execute one that was not yet given its arguments and environment,
-// so that its mark cannot be told at this moment.
-func readMark(pid int) (mark string, between bool) {
-	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	if err != nil {
-		return "", false
-	}
-	for entry := range bytes.SplitSeq(env, []byte{0}) {
-		if mark, ok := bytes.CutPrefix(entry, []byte(markPrefix)); ok {
-			return string(mark), false
-		}
-	}
-	if len(env) > 0 {
-		return "", false
-	}
-	stat, err := ReadStat(pid)
-	return "", err == nil && !stat.Zombie && !stat.bare && !stat.given
-}
-
-// settleTime is how long Marked waits for processes that are between two
-// programs. On a loaded machine one may be kept from running for some time.
-const settleTime = time.Second
-
-// Marked returns the processes whose environment carries mark, sorted. None is
-// left out for being about to execute a program: if any process of the host
-// is, Marked looks again, for a second at most.
-func Marked(mark string) ([]int, error) {
-	for deadline := time.Now().Add(settleTime); ; time.Sleep(time.Millisecond) {
-		pids, between, err := marked(mark)
-		if err != nil || !between || time.Now().After(deadline) {
-			return pids, err
-		}
-	}
-}
-
-func marked(mark string) (pids []int, between bool, err error) {
-	all, err := Scan()
-	if err != nil {
-		return nil, false, err
-	}
-	for _, stat := range all {
-		if stat.Zombie || stat.bare {
-			continue
-		}
-		got, unsettled := readMark(stat.PID)
-		if got == mark {
-			pids = append(pids, stat.PID)
-		}
-		between = between || unsettled
-	}
-	slices.Sort(pids)
-	return pids, between, nil
 }
 
 // Handle holds on to one process: what is sent through it never reaches

@@ -23,6 +23,9 @@ func Supervise() error { return nil }
 // Marked is not known on this system.
 func Marked(string) ([]int, error) { return nil, errors.ErrUnsupported }
 
+// KillMarked is not known on this system.
+func KillMarked(string) error { return errors.ErrUnsupported }
+
 func fork(c *Command, std []*os.File) (Main, error) {
 	if c.OpenFiles > 0 || c.FileBytes > 0 {
 		return Main{}, errors.ErrUnsupported

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/driver"
 )
 
@@ -55,12 +54,12 @@ func mounts(spec *driver.Spec) ([]Step, error) {
 func checkInside(inside string) error {
 	for _, own := range []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/dev", "/sys", Workspace, hermesDir} {
 		if inside == own || strings.HasPrefix(inside, own+"/") || strings.HasPrefix(own+"/", strings.TrimSuffix(inside, "/")+"/") {
-			return fmt.Errorf("%w: mount at %s collides with the sandbox's own %s", sandbox.ErrSpec, inside, own)
+			return fmt.Errorf("%w: mount at %s collides with the sandbox's own %s", driver.ErrSpec, inside, own)
 		}
 	}
 	for _, own := range []string{"/etc", "/tmp", "/var"} {
 		if inside == own {
-			return fmt.Errorf("%w: mount at %s hides the sandbox's own", sandbox.ErrSpec, inside)
+			return fmt.Errorf("%w: mount at %s hides the sandbox's own", driver.ErrSpec, inside)
 		}
 	}
 	return nil
@@ -78,7 +77,7 @@ func resolve(host string) (string, error) {
 		return "", fmt.Errorf("mount: %w", err)
 	}
 	if !info.IsDir() && !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%w: mount %s is neither a folder nor a regular file", sandbox.ErrSpec, host)
+		return "", fmt.Errorf("%w: mount %s is neither a folder nor a regular file", driver.ErrSpec, host)
 	}
 	return path, nil
 }
@@ -96,14 +95,14 @@ func Prepare(spec *driver.Spec) error {
 			return err
 		}
 		if !info.IsDir() {
-			return fmt.Errorf("%w: %s is not a folder", sandbox.ErrSpec, dir)
+			return fmt.Errorf("%w: %s is not a folder", driver.ErrSpec, dir)
 		}
 	}
 	if spec.Program != "" {
 		if info, err := os.Stat(spec.Program); err != nil {
 			return err
 		} else if !info.Mode().IsRegular() {
-			return fmt.Errorf("%w: %s is not a regular file", sandbox.ErrSpec, spec.Program)
+			return fmt.Errorf("%w: %s is not a regular file", driver.ErrSpec, spec.Program)
 		}
 	}
 	root, err := os.OpenRoot(spec.Workspace)
@@ -120,7 +119,7 @@ func Prepare(spec *driver.Spec) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = root.Mkdir(name, 0o755)
 		} else if err == nil && !info.IsDir() {
-			err = fmt.Errorf("%w: %s in the workspace is not a folder", sandbox.ErrSpec, name)
+			err = fmt.Errorf("%w: %s in the workspace is not a folder", driver.ErrSpec, name)
 		}
 		if err != nil {
 			return err

@@ -7,5 +7,6 @@
 // itself, and dead orphans are left to it. Programs do not expect to be it.
 //
 // It is a second life of the program that starts sandboxes, which shows its own
-// binary in the container and begins with [Main].
+// binary in the container. To import this package is all that such a program has
+// to do: it does not get as far as its main function there.
 package inside

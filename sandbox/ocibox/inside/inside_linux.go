@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -58,9 +57,11 @@ func parse(args []string) (*Order, bool) {
 	return &Order{Token: args[2], Joined: args[3] == "joined", Keys: strings.Split(args[4], "="), Argv: args[5:]}, true
 }
 
-// Main does not return in a process started with an order's command. In others
-// it does nothing.
-func Main() {
+// A process started with an order's command takes over here. To initialise all
+// the packages of a large program takes several times as long as all that such a
+// process does, and this one comes before most of them: what it imports is
+// chosen for that.
+func init() {
 	order, ok := parse(os.Args)
 	if !ok {
 		return
@@ -80,7 +81,7 @@ func (o *Order) run() (code int, err error) {
 		return exitNotRun, os.NewSyscallError("prctl", err)
 	}
 	signals := make(chan os.Signal, 64)
-	signal.Notify(signals)
+	signal.Notify(signals, asking...)
 	env := pick(os.Environ(), o.Keys)
 	path, err := lookPath(o.Argv[0], env)
 	if err == nil {
@@ -97,9 +98,13 @@ func (o *Order) run() (code int, err error) {
 	if err != nil {
 		return exitNotRun, &fs.PathError{Op: "run", Path: path, Err: err}
 	}
-	go pass(signals, pid) // ends with this process
+	signal.Notify(signals) // all others; each takes some time
+	go pass(signals, pid)  // ends with this process
 	return reap(pid)
 }
+
+// asking are the signals that are passed on from the program's first instruction.
+var asking = []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2}
 
 // pick keeps what the spec gave: a runtime adds variables of its own.
 func pick(environ, keys []string) []string {
@@ -127,11 +132,11 @@ func lookPath(name string, env []string) (string, error) {
 			path = value
 		}
 	}
-	for _, folder := range filepath.SplitList(path) {
-		full := filepath.Join("/", folder, name)
-		if !filepath.IsAbs(folder) {
-			full = "." + string(filepath.Separator) + filepath.Join(folder, name)
+	for folder := range strings.SplitSeq(path, ":") {
+		if folder == "" {
+			folder = "."
 		}
+		full := folder + "/" + name
 		if info, err := os.Stat(full); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
 			return full, nil
 		}

@@ -1,6 +1,6 @@
 //go:build linux && (amd64 || arm64)
 
-package nativebox
+package stage
 
 import (
 	"encoding/json"
@@ -18,8 +18,8 @@ import (
 	"github.com/hermesboard/hermes/sandbox/internal/rootfs"
 )
 
-// stageArg is the only argument of a stage.
-const stageArg = "sandbox-stage"
+// Arg is the only argument of a stage.
+const Arg = "sandbox-stage"
 
 // What a stage finds open beside the standard streams.
 const (
@@ -27,46 +27,24 @@ const (
 	reportsFD = 4
 )
 
-// orders are what a stage is told.
-type orders struct {
+// Orders are what a stage is told.
+type Orders struct {
 	Argv, Env  []string
 	Dir        string
 	Plan       []rootfs.Step
 	OwnNetwork bool
 	OpenFiles  int
 	FileBytes  int64
+	Without    []string `json:",omitempty"` // walls that tests take away, see walls
 }
 
-// report is what a stage tells: first that the main process runs, with a pidfd
+// Report is what a stage tells: first that the main process runs, with a pidfd
 // of it, or why it does not; then how it ended.
-type report struct {
+type Report struct {
 	Error string             `json:",omitempty"`
 	Errno int                `json:",omitempty"` // what the kernel said, 0 if it was not the kernel
 	Spec  bool               `json:",omitempty"` // the error is about the spec: the sandbox itself was built
 	Exit  *driver.ExitStatus `json:",omitempty"`
-}
-
-// problem is the error of a report. It matches what the kernel said.
-func (r report) problem() error {
-	err := &stageError{text: r.Error, errno: syscall.Errno(r.Errno)}
-	if r.Spec {
-		return err
-	}
-	return explain(err)
-}
-
-type stageError struct {
-	text  string
-	errno syscall.Errno
-}
-
-func (e *stageError) Error() string { return e.text }
-
-func (e *stageError) Unwrap() error {
-	if e.errno == 0 {
-		return nil
-	}
-	return e.errno
 }
 
 // specError is an error of a stage that no other host would mend.
@@ -74,11 +52,11 @@ type specError struct{ error }
 
 func (e *specError) Unwrap() error { return e.error }
 
-// Main is the first thing that the main function of a program calls which is
-// to be the stage of a sandbox. In a stage it does not return; otherwise it
-// does nothing.
-func Main() {
-	if len(os.Args) != 2 || os.Args[1] != stageArg {
+// A process started as a stage takes over here. To initialise all the packages
+// of a large program takes longer than a stage does, and this one comes before
+// most of them: what it imports is chosen for that.
+func init() {
+	if len(os.Args) != 2 || os.Args[1] != Arg {
 		return
 	}
 	// Privileges belong to threads. The program is started from the only one
@@ -86,7 +64,7 @@ func Main() {
 	runtime.LockOSThread()
 	err := stage()
 	var about *specError
-	r := report{Error: err.Error(), Spec: errors.As(err, &about)}
+	r := Report{Error: err.Error(), Spec: errors.As(err, &about)}
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
 		r.Errno = int(errno)
@@ -108,7 +86,7 @@ func stage() error {
 		return err
 	}
 	umask := unix.Umask(0)
-	if err := buildRoot(o.Plan); err != nil {
+	if err := buildRoot(o); err != nil {
 		return err
 	}
 	unix.Umask(umask)
@@ -130,20 +108,20 @@ func stage() error {
 	if err != nil {
 		return &specError{err}
 	}
-	if err := confine(o.Plan); err != nil {
+	if err := confine(o); err != nil {
 		return err
 	}
 	return runMain(path, o)
 }
 
-func readOrders() (*orders, error) {
+func readOrders() (*Orders, error) {
 	f := os.NewFile(ordersFD, "orders")
 	defer f.Close()
 	content, err := io.ReadAll(f)
 	if err != nil {
 		return nil, fmt.Errorf("read orders: %w", err)
 	}
-	var o orders
+	var o Orders
 	if err := json.Unmarshal(content, &o); err != nil {
 		return nil, fmt.Errorf("read orders: %w", err)
 	}
@@ -154,7 +132,7 @@ func readOrders() (*orders, error) {
 }
 
 // send reports to the supervisor, with a descriptor if fd is one.
-func send(r report, fd int) error {
+func send(r Report, fd int) error {
 	data, err := json.Marshal(r)
 	if err != nil {
 		return err

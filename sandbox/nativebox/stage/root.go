@@ -1,10 +1,11 @@
 //go:build linux && (amd64 || arm64)
 
-package nativebox
+package stage
 
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -43,7 +44,9 @@ var devLinks = []rootfs.Step{
 }
 
 // buildRoot leaves the process in the root that the plan describes.
-func buildRoot(plan []rootfs.Step) error {
+func buildRoot(o *Orders) error {
+	plan := o.Plan
+	writableProc := slices.Contains(o.Without, readOnlyProc)
 	// What is mounted on the host later must not appear inside, nor the
 	// reverse.
 	private := &unix.MountAttr{Propagation: unix.MS_PRIVATE}
@@ -56,7 +59,7 @@ func buildRoot(plan []rootfs.Step) error {
 	}
 	pieces := make([][]piece, len(plan))
 	for i, step := range plan {
-		if pieces[i], err = prepare(step); err != nil {
+		if pieces[i], err = prepare(step, writableProc); err != nil {
 			return fmt.Errorf("prepare %s: %w", step.Path, err)
 		}
 	}
@@ -73,7 +76,7 @@ func buildRoot(plan []rootfs.Step) error {
 }
 
 // prepare makes the mounts of a step.
-func prepare(step rootfs.Step) ([]piece, error) {
+func prepare(step rootfs.Step, writableProc bool) ([]piece, error) {
 	one := func(fd int, err error, folder bool) ([]piece, error) { return []piece{{step.Path, fd, folder}}, err }
 	switch step.Kind {
 	case rootfs.Bind:
@@ -90,7 +93,7 @@ func prepare(step rootfs.Step) ([]piece, error) {
 		fd, err := newTmpfs(step.Bytes, "1777")
 		return one(fd, err, true)
 	case rootfs.Proc:
-		fd, err := newProc()
+		fd, err := newProc(writableProc)
 		return one(fd, err, true)
 	case rootfs.Dev:
 		return prepareDev(step.Path)
@@ -163,12 +166,12 @@ func newTmpfs(bytes int64, mode string) (mount int, err error) {
 	return newFS("tmpfs", baseAttr, "size", fmt.Sprint(bytes), "nr_inodes", fmt.Sprint(1024+bytes/pageBytes), "mode", mode)
 }
 
-// procAttr is how /proc is mounted in the end. Tests leave something out.
-var procAttr uint64 = unix.MOUNT_ATTR_RDONLY
+// readOnlyProc is a wall like those of confine.
+const readOnlyProc = "read-only proc"
 
 // newProc also forbids further user name spaces for good: raising the number
 // takes a capability that no program of the sandbox has.
-func newProc() (mount int, err error) {
+func newProc(writable bool) (mount int, err error) {
 	mount, err = newFS("proc", baseAttr|unix.MOUNT_ATTR_NOEXEC)
 	if errors.Is(err, unix.EPERM) {
 		err = fmt.Errorf("%w (parts of /proc may be covered here, as they are in a container)", err)
@@ -185,7 +188,10 @@ func newProc() (mount int, err error) {
 	if err != nil {
 		return -1, fmt.Errorf("set %s: %w", spaces, err)
 	}
-	return mount, unix.MountSetattr(mount, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: procAttr})
+	if writable {
+		return mount, nil
+	}
+	return mount, unix.MountSetattr(mount, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 }
 
 // enter makes a mount the root of this process and lets go of the old one.

@@ -1,10 +1,11 @@
 //go:build linux && (amd64 || arm64)
 
-package nativebox
+package stage
 
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,13 +17,13 @@ import (
 	"github.com/hermesboard/hermes/sandbox/internal/rootfs"
 )
 
-// keptCap stays with the stage and is lost by every program it starts. It is
+// KeptCap stays with the stage and is lost by every program it starts. It is
 // of no use in a user name space; but the kernel lets only those look into a
 // process, or trace it, who have all of its capabilities.
-const keptCap = unix.CAP_WAKE_ALARM
+const KeptCap = unix.CAP_WAKE_ALARM
 
 // walls are what confine puts up. The order is forced: each needs what the next
-// ones take. Tests leave some out.
+// ones take.
 var walls = []struct {
 	name  string
 	build func(plan []rootfs.Step) error
@@ -37,9 +38,12 @@ var walls = []struct {
 
 // confine takes everything from the calling thread, which is locked to its
 // goroutine, that the main process must not have.
-func confine(plan []rootfs.Step) error {
+func confine(o *Orders) error {
 	for _, wall := range walls {
-		if err := wall.build(plan); err != nil {
+		if slices.Contains(o.Without, wall.name) {
+			continue
+		}
+		if err := wall.build(o.Plan); err != nil {
 			return err
 		}
 	}
@@ -79,12 +83,12 @@ func dropBounds() error {
 	return nil
 }
 
-// dropCapabilities leaves every thread of the stage with keptCap alone, which
+// dropCapabilities leaves every thread of the stage with KeptCap alone, which
 // is permitted and neither effective nor handed on.
 func dropCapabilities() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	data := [2]unix.CapUserData{}
-	data[keptCap/32].Permitted = 1 << (keptCap % 32)
+	data[KeptCap/32].Permitted = 1 << (KeptCap % 32)
 	h, d := uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&data[0]))
 	_, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET, h, d, 0)
 	if errno == unix.ENOTSUP { // built with cgo: it cannot reach the others

@@ -1,6 +1,6 @@
 //go:build linux && (amd64 || arm64)
 
-package nativebox
+package stage
 
 import (
 	"fmt"
@@ -27,8 +27,8 @@ const (
 	landScopes = unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | unix.LANDLOCK_SCOPE_SIGNAL
 )
 
-// landlockVersion is the version of the kernel's interface, 0 if it has none.
-func landlockVersion() int {
+// LandlockVersion is the version of the kernel's interface, 0 if it has none.
+func LandlockVersion() int {
 	version, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
 	if errno != 0 {
 		return 0
@@ -58,7 +58,7 @@ func handled(version int) unix.LandlockRulesetAttr {
 // the plan says so. Outside of it nothing can be reached, whatever is mounted
 // or open there. Without Landlock in the kernel it does nothing.
 func landlock(plan []rootfs.Step) error {
-	version := landlockVersion()
+	version := LandlockVersion()
 	if version == 0 {
 		return nil
 	}

@@ -1,6 +1,6 @@
 //go:build linux && (amd64 || arm64)
 
-package nativebox
+package stage
 
 import (
 	"errors"
@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -20,7 +19,7 @@ import (
 
 // runMain starts the main process and is the first process of the sandbox
 // until that has ended. It returns only when it could not start it.
-func runMain(path string, o *orders) error {
+func runMain(path string, o *Orders) error {
 	if orphaned() {
 		return errors.New("the supervisor is gone")
 	}
@@ -41,7 +40,7 @@ func runMain(path string, o *orders) error {
 	if err != nil {
 		return fmt.Errorf("open the main process: %w", err)
 	}
-	if err := send(report{}, fd); err != nil {
+	if err := send(Report{}, fd); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	status := reapUntil(main)
@@ -49,7 +48,7 @@ func runMain(path string, o *orders) error {
 	if status.Signaled() {
 		exit = driver.ExitStatus{Code: 128 + int(status.Signal()), Signal: status.Signal()}
 	}
-	send(report{Exit: &exit}, -1) // nobody is left to tell of an error
+	send(Report{Exit: &exit}, -1) // nobody is left to tell of an error
 	os.Exit(exit.Code)
 	return nil
 }
@@ -114,10 +113,10 @@ func lookPath(program string, env []string) (string, error) {
 		if !ok {
 			continue
 		}
-		for _, dir := range filepath.SplitList(path) {
-			candidate := filepath.Join(dir, program)
+		for dir := range strings.SplitSeq(path, ":") {
+			candidate := dir + "/" + program
 			info, err := os.Stat(candidate)
-			if filepath.IsAbs(dir) && err == nil && !info.IsDir() && info.Mode()&0o111 != 0 {
+			if strings.HasPrefix(dir, "/") && err == nil && !info.IsDir() && info.Mode()&0o111 != 0 {
 				return candidate, nil
 			}
 		}

@@ -1,0 +1,20 @@
+//go:build !linux
+
+package usage
+
+import (
+	"context"
+	"errors"
+)
+
+// Supported reports whether disks can be watched here.
+const Supported = false
+
+// Disk is never made here.
+type Disk struct{}
+
+// NewDisk returns errors.ErrUnsupported.
+func NewDisk(context.Context, []string, int64) (*Disk, error) { return nil, errors.ErrUnsupported }
+
+// Watch returns errors.ErrUnsupported.
+func (*Disk) Watch(context.Context, int) (int64, error) { return 0, errors.ErrUnsupported }
