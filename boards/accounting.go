@@ -33,26 +33,39 @@ type end struct {
 	wait   wait
 	holds  bool // the agent is at fault: it is held, for all tasks
 	goesOn bool // the next attempt of the agent continues this one
+	again  bool // the next attempt would pay for the same again
 }
 
 // ends is the accounting table of the outcomes without a verdict. The limits
 // and times are the policy's.
 var ends = map[events.Outcome]end{
-	events.OutcomeCrashed:       {streak: failures, wait: backoff},
-	events.OutcomeTimedOut:      {streak: failures, wait: backoff},
-	events.OutcomeStalled:       {streak: failures, wait: backoff},
-	events.OutcomeSpawnFailed:   {streak: failures, wait: backoff},
-	events.OutcomeSandboxFailed: {streak: failures, wait: backoff},
-	events.OutcomeNoVerdict:     {streak: noVerdicts, wait: backoff},
-	events.OutcomeToolsMissing:  {holds: true},
-	events.OutcomeAuthFailed:    {holds: true},
-	events.OutcomeNoCredit:      {holds: true},
-	events.OutcomeOverloaded:    {holds: true},
-	events.OutcomeOverBudget:    {goesOn: true},
-	events.OutcomeRateLimited:   {streak: rateLimits, wait: rateWait, goesOn: true},
-	events.OutcomeLost:          {streak: losses, wait: lostWait},
-	events.OutcomeReleased:      {goesOn: true},
-	events.OutcomeKilled:        {},
+	events.OutcomeCrashed:        {streak: failures, wait: backoff, again: true},
+	events.OutcomeTimedOut:       {streak: failures, wait: backoff, again: true},
+	events.OutcomeStalled:        {streak: failures, wait: backoff, again: true},
+	events.OutcomeSpawnFailed:    {streak: failures, wait: backoff, again: true},
+	events.OutcomeSandboxFailed:  {streak: failures, wait: backoff, again: true},
+	events.OutcomeNoVerdict:      {streak: noVerdicts, wait: backoff, again: true},
+	events.OutcomeToolsMissing:   {holds: true},
+	events.OutcomeAuthFailed:     {holds: true},
+	events.OutcomeNoCredit:       {holds: true},
+	events.OutcomeOverloaded:     {holds: true, goesOn: true, again: true},
+	events.OutcomeOverBudget:     {goesOn: true},
+	events.OutcomeRateLimited:    {streak: rateLimits, wait: rateWait, goesOn: true},
+	events.OutcomeLost:           {streak: losses, wait: lostWait},
+	events.OutcomeReleased:       {goesOn: true},
+	events.OutcomeKilled:         {},
+	events.OutcomeInvalidRequest: {goesOn: true}, // see refused
+}
+
+// refused reports whether a model refused what it was asked. Before it has
+// answered anything that is the fault of its agent, or of the account, which
+// providers say in prose only: the agent is held. Later on it is the task's,
+// which gives up: the same would be refused again.
+func refused(o events.Outcome) bool { return o == events.OutcomeInvalidRequest }
+
+// cost reports whether an attempt has cost anything.
+func cost(u *events.Usage) bool {
+	return u.CostMicros > 0 || u.TokensIn > 0 || u.TokensOut > 0 || u.TokensCache > 0
 }
 
 // verdicts is the table of the outcomes that follow a verdict: whether the
@@ -81,7 +94,7 @@ type booking struct {
 }
 
 // book counts an end without a verdict against the task's streaks.
-func (s *State) book(t *task, o events.Outcome, retryAfterMS int64, now events.Time) booking {
+func (s *State) book(t *task, o events.Outcome, paid bool, retryAfterMS int64, now events.Time) booking {
 	p, row := &s.policy, ends[o]
 	b := booking{failures: t.failures, noVerdicts: t.noVerdicts, losses: t.losses}
 	var n uint32
@@ -104,6 +117,10 @@ func (s *State) book(t *task, o events.Outcome, retryAfterMS int64, now events.T
 	case rateLimits:
 		b.gaveUp = t.rateSince != 0 && now.Sub(t.rateSince) >= millis(p.RateLimitMax)
 	}
+	if paid && t.maxRetries == 0 && row.again {
+		b.gaveUp = b.gaveUp || p.PaidLimit > 0 && t.paidFor(o)+1 >= p.PaidLimit
+	}
+	b.gaveUp = b.gaveUp || paid && refused(o)
 	switch row.wait {
 	case backoff:
 		b.retryAt = now.Add(Backoff(p, n))
@@ -113,6 +130,15 @@ func (s *State) book(t *task, o events.Outcome, retryAfterMS int64, now events.T
 		b.retryAt = now.Add(millis(named(retryAfterMS, p.RateLimitMS)))
 	}
 	return b
+}
+
+// paidFor returns how many attempts in a row have cost something and ended so.
+// Those that cost nothing do not count.
+func (t *task) paidFor(o events.Outcome) uint32 {
+	if t.cause != o {
+		return 0
+	}
+	return t.paid
 }
 
 // holdUntil returns when an agent held for an outcome may be started again;

@@ -122,6 +122,13 @@ type (
 		Tries  uint32             `json:"tries,omitzero"`
 		Reason string             `json:"reason,omitzero"`
 	}
+	// ReportBudget says that so much of a budget is spent. Run is whoever found
+	// it out, if a run did; a budget of a run or of a task is that run's.
+	ReportBudget struct {
+		Run     events.RunID         `json:"run,omitzero"`
+		Tenant  string               `json:"tenant,omitzero"` // whose it is, of a budget of a tenant
+		Reached events.BudgetReached `json:"reached"`
+	}
 	// RetryDead asks for a message that was given up to be delivered after all.
 	RetryDead struct {
 		Of   uint64             `json:"of"`
@@ -263,6 +270,7 @@ type (
 		Backend string        `json:"backend,omitzero"`
 		Runtime string        `json:"runtime,omitzero"`
 		Model   string        `json:"model,omitzero"`
+		Allowed events.Amount `json:"allowed,omitzero"` // what the run may spend, set aside of the budgets it shares
 	}
 	// StartRun says that the process tree of a claimed run exists.
 	StartRun struct {
@@ -320,7 +328,7 @@ type (
 		Outcome events.Outcome `json:"outcome,omitzero"` // zero = killed
 		Then    events.Then    `json:"then"`
 		Verdict events.Verdict `json:"verdict,omitzero"` // then=complete; zero = pass
-		Force   bool           `json:"force,omitzero"`   // attest that an unreachable tree is dead: ends the run at once
+		Force   bool           `json:"force,omitzero"`   // attest that an unreachable tree is dead: ends the run at once, if it is named or ending
 		Reason  string         `json:"reason,omitzero"`
 	}
 	// EndRun reports that a run's process tree is proven gone.

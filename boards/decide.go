@@ -76,6 +76,8 @@ func (d *decision) decide(c Command) *Rejection {
 		return d.recordDead(c)
 	case RetryDead:
 		return d.retryDead(c)
+	case ReportBudget:
+		return d.reportBudget(c)
 	case CreateTasks:
 		return d.createTasks(c)
 	case EditTask:
@@ -155,7 +157,7 @@ func (d *decision) identify(c Command) *Rejection {
 		d.who = dispatcher
 	case events.Worker:
 		switch c.(type) {
-		case EndRun, StartRun, RefuseCalls: // what a runner reports of a run that may not speak any more
+		case EndRun, StartRun, RefuseCalls, ReportBudget: // what a runner reports of a run that may not speak any more
 			return d.identifyRun(false)
 		}
 		return d.identifyRun(true)

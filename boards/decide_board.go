@@ -122,7 +122,7 @@ func (d *decision) holdAgent(c HoldAgent) *Rejection {
 	if r := firstBad(0, agentName("agent", agent), instant("until", c.Until), prose("reason", c.Reason, MaxReason)); r != nil {
 		return r
 	}
-	if agent == "" || c.Cause == 0 || c.Cause > events.OutcomeKilled {
+	if agent == "" || c.Cause == 0 || c.Cause > events.OutcomeInvalidRequest {
 		return reject(CodeBadCommand, 0, "", "a hold names an agent and a cause")
 	}
 	if h, ok := d.s.hold(agent); ok && h.until == c.Until {

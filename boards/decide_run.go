@@ -22,12 +22,15 @@ func (d *decision) claimTask(c ClaimTask) *Rejection {
 		word("backend", c.Backend, "_-.", MaxName), word("runtime", c.Runtime, "_-.", MaxName)); r != nil {
 		return r
 	}
+	if c.Allowed.CostMicros < 0 || c.Allowed.Tokens < 0 {
+		return reject(CodeBadCommand, c.Task, "", "%v: a run cannot be allowed less than nothing", c.Task)
+	}
 	if r := d.claimable(c, t, agent, personal); r != nil {
 		return r
 	}
 	p := events.RunClaimed{
 		Phase: t.phase, Agent: agent, Role: cmp.Or(c.Role, events.RoleWorker), Token: c.Token, Policy: d.s.policySeq, Facts: c.Facts,
-		Backend: c.Backend, Runtime: c.Runtime, Model: c.Model,
+		Backend: c.Backend, Runtime: c.Runtime, Model: c.Model, Allowed: c.Allowed,
 	}
 	if p.Phase == events.Review && p.Role == events.RoleWorker {
 		p.Role = events.RoleReviewer // who is given a review may judge it
@@ -217,6 +220,8 @@ func (d *decision) stopping(c StopRun, t *task) (stopping, *Rejection) {
 		return stop, reject(CodeBadCommand, id, "", "%v: a stop says what comes then: retry, block, cancel, archive, or complete with pass or fail", id)
 	case d.who&person == 0 && (stop.force || stop.then > events.ThenBlock):
 		return stop, reject(CodeNotYours, id, "", "%v: only a person may force a stop, cancel, archive or complete", id)
+	case c.Force && c.Run == events.RunID{} && run.stop == 0 && run.verdict == 0: // it may be another run than the one that is meant
+		return stop, reject(CodeWrongStatus, id, "hermes kanban stop "+id.String(), "%v is not being stopped: nobody can know yet that its processes do not die", run.id)
 	}
 	if stop.outcome == 0 {
 		stop.outcome = cmp.Or(run.outcome, events.OutcomeKilled)
@@ -286,7 +291,7 @@ func (d *decision) finish(id events.TaskID, t *task, e ending) {
 	}
 	var to events.Status
 	if !e.given {
-		b = d.s.book(t, e.outcome, c.RetryAfter, d.e.Now)
+		b = d.s.book(t, e.outcome, cost(&c.Usage), c.RetryAfter, d.e.Now)
 		to = d.then(t, e.then, &b)
 	}
 	ended := events.Draft{Task: id, Run: run.id, Tenant: d.s.names.text(t.tenant), Cause: e.cause, After: e.after, Data: events.RunEnded{
@@ -298,7 +303,7 @@ func (d *decision) finish(id events.TaskID, t *task, e ending) {
 	if !e.given {
 		d.afterEnd(id, t, e, to, b.gaveUp, after)
 	}
-	if ends[e.outcome].holds && !e.given && !run.personal() {
+	if (ends[e.outcome].holds || refused(e.outcome) && !cost(&c.Usage)) && !e.given && !run.personal() {
 		d.holdFor(run, e, after)
 	}
 }

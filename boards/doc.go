@@ -79,6 +79,7 @@
 //	record_sent     | dispatcher                    | triage todo scheduled ready running reviewing review blocked done archived | same
 //	record_dead     | dispatcher                    | triage todo scheduled ready running reviewing review blocked done archived | same
 //	retry_dead      | person                        | triage todo scheduled ready running reviewing review blocked done archived | same
+//	report_budget   | dispatcher run                | triage todo scheduled ready running reviewing review blocked done archived | same
 //
 // Besides the table hold, among others: no claim while the board is paused, the
 // agent is held, the task rests, an edge is open, or another open run uses the

@@ -14,6 +14,10 @@ func (s *State) Evolve(r *events.Record) {
 	if s.evolveNotify(r) {
 		return
 	}
+	if p, ok := r.Data.(events.BudgetReached); ok {
+		s.budgets[budgetOf(r.Task, r.Tenant, p)] = markOf(r.Run, p)
+		return
+	}
 	if r.Task != 0 {
 		if p, ok := r.Data.(events.TaskCreated); ok {
 			s.evolveCreated(r, &p)
@@ -250,6 +254,12 @@ func (s *State) endRun(t *task, r *events.Record, p *events.RunEnded) {
 	case t.rateSince == 0:
 		t.rateSince = r.Time
 	}
+	switch paid := cost(&p.Usage); {
+	case !ends[p.Outcome].again && paid && !neutral(p.Outcome):
+		t.cause, t.paid = 0, 0
+	case ends[p.Outcome].again && paid:
+		t.cause, t.paid = p.Outcome, t.paidFor(p.Outcome)+1
+	}
 	if run.started {
 		t.last[laneOf(run.phase)] = lane{run.id.N, run.agent, p.Kept && goesOn(p.Outcome)}
 	}
@@ -306,6 +316,7 @@ func (t *task) finish(v events.Verdict) {
 // forgive clears the streaks of failure.
 func (t *task) forgive() {
 	t.failures, t.noVerdicts, t.losses, t.rateSince, t.retryAt = 0, 0, 0, 0, 0
+	t.cause, t.paid = 0, 0
 }
 
 // link adds an edge, or replaces the one there is.

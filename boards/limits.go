@@ -312,6 +312,9 @@ func policy(p *events.Policy) string {
 			return fmt.Sprintf("policy: %d where 0 (no limit) or more is wanted", v)
 		}
 	}
+	if p.Order > events.ByAge {
+		return "policy: order is neither priority nor fifo"
+	}
 	if p.Deliver != "" && (!path.IsAbs(p.Deliver) || path.Clean(p.Deliver) != p.Deliver) {
 		return "policy: deliver is not a clean absolute path"
 	}

@@ -43,6 +43,9 @@ func (RecordSent) CommandName() string { return "record_sent" }
 func (RecordDead) CommandName() string { return "record_dead" }
 
 // CommandName implements Command.
+func (ReportBudget) CommandName() string { return "report_budget" }
+
+// CommandName implements Command.
 func (RetryDead) CommandName() string { return "retry_dead" }
 
 // CommandName implements Command.
@@ -150,6 +153,7 @@ var commands = map[string]func([]byte) (Command, error){
 	RecordSent{}.CommandName():     decode[RecordSent],
 	RecordDead{}.CommandName():     decode[RecordDead],
 	RetryDead{}.CommandName():      decode[RetryDead],
+	ReportBudget{}.CommandName():   decode[ReportBudget],
 	CreateTasks{}.CommandName():    decode[CreateTasks],
 	EditTask{}.CommandName():       decode[EditTask],
 	AssignTask{}.CommandName():     decode[AssignTask],

@@ -1,6 +1,10 @@
 package boards
 
-import "github.com/hermesboard/hermes/events"
+import (
+	"strings"
+
+	"github.com/hermesboard/hermes/events"
+)
 
 // Result answers a command. It is made from the command's events alone, so
 // that the same command sent again gets the same answer.
@@ -96,13 +100,43 @@ type Assignment struct {
 	Model     string           `json:"model,omitzero"`
 	Policy    events.Policy    `json:"policy"`
 	MaxRunMS  int64            `json:"max_runtime_ms,omitzero"` // 0 = none
-	Purses    []Purse          `json:"purses,omitzero"`         // shared budgets that bound it, filled in by whoever starts it
+	Purses    []Purse          `json:"purses,omitzero"`         // budgets that bound it, filled in by whoever starts it
 }
 
-// Purse is what a run may spend of a budget that it shares with others: what
-// was left when it was claimed. Zero is no bound.
+// Purse is a budget that bounds a run: how it stood when the run was claimed,
+// in millionths of the policy's currency or in tokens, and what the run may
+// spend of it.
 type Purse struct {
-	What   string `json:"what"` // for people
-	Micros int64  `json:"micros,omitzero"`
-	Tokens int64  `json:"tokens,omitzero"`
+	Budget string      `json:"budget"` // its key in the policy: budget.run, token_budget.board_day
+	Agent  string      `json:"agent,omitzero"`
+	Tenant string      `json:"tenant,omitzero"`
+	What   string      `json:"what"`          // for people
+	Left   int64       `json:"left,omitzero"` // for this run; 0 or less is nothing
+	Spent  int64       `json:"spent,omitzero"`
+	Limit  int64       `json:"limit"`
+	Until  events.Time `json:"until,omitzero"` // when it begins anew; 0 = never
+}
+
+// InTokens reports whether the amounts are tokens.
+func (p *Purse) InTokens() bool { return strings.HasPrefix(p.Budget, "token_") }
+
+// Share returns how much of the budget is spent, 80 or 100 percent, if the run
+// has spent so much; 0 below that.
+func (p *Purse) Share(run int64) uint32 {
+	switch spent := p.Spent + run; {
+	case spent <= 0:
+	case spent >= p.Limit:
+		return 100
+	case spent >= p.Limit/100*80+p.Limit%100*80/100:
+		return 80
+	}
+	return 0
+}
+
+// Reached is what is to be reported of the budget.
+func (p *Purse) Reached(run int64, currency string) events.BudgetReached {
+	if p.InTokens() {
+		currency = ""
+	}
+	return events.BudgetReached{Budget: p.Budget, Agent: p.Agent, Percent: p.Share(run), Spent: p.Spent + run, Limit: p.Limit, Currency: currency, Until: p.Until}
 }

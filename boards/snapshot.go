@@ -13,7 +13,7 @@ import (
 )
 
 // snapshotVersion changes with every change of the form.
-const snapshotVersion = 2
+const snapshotVersion = 3
 
 // AppendSnapshot appends the state in a compact private form that
 // [LoadSnapshot] of the same version reads. Equal states give equal bytes.
@@ -61,7 +61,7 @@ func (s *State) AppendSnapshot(b []byte) []byte {
 		b = pack.Uint(b, l.of)
 		b = appendDestination(b, l.to)
 	}
-	return b
+	return s.appendBudgets(b)
 }
 
 func appendDestination(b []byte, to events.Destination) []byte {
@@ -83,13 +83,13 @@ func bits(flags ...bool) uint8 {
 }
 
 func (t *task) append(b []byte) []byte {
-	b = append(b, byte(t.status), byte(t.phase), byte(t.verdict), byte(t.block), byte(t.blockSaid), t.options,
+	b = append(b, byte(t.status), byte(t.phase), byte(t.verdict), byte(t.block), byte(t.blockSaid), t.options, byte(t.cause),
 		bits(t.rough, t.decomposed, t.fresh, t.run != nil))
 	b = pack.Int(b, t.startAt)
 	b = pack.Int(b, t.retryAt)
 	b = pack.Int(b, t.rateSince)
 	b = pack.Uint(b, t.maker)
-	for _, v := range [...]uint32{t.runs, t.failures, t.noVerdicts, t.losses, t.maxRetries, t.blockStreak, t.plans} {
+	for _, v := range [...]uint32{t.runs, t.failures, t.noVerdicts, t.losses, t.maxRetries, t.blockStreak, t.plans, t.paid} {
 		b = pack.Uint(b, v)
 	}
 	for _, n := range [...]name{t.assignee, t.reviewer, t.implementer, t.tenant, t.place, t.folder} {
@@ -222,13 +222,14 @@ func (l *loader) messages() {
 		dead = next
 		l.s.dead[dead] = true
 	}
+	l.budgets()
 }
 
 func (l *loader) destination() events.Destination {
 	return events.Destination{Platform: l.String(), Chat: l.String(), Thread: l.String()}
 }
 
-const minTask = 30 // bytes of the smallest task
+const minTask = 32 // bytes of the smallest task
 
 func (l *loader) byte() byte {
 	if p := l.Raw(1); p != nil {
@@ -254,18 +255,19 @@ func (l *loader) name() name {
 }
 
 func (l *loader) task(id events.TaskID, t *task) {
-	head := l.Raw(6)
+	head := l.Raw(7)
 	if head == nil {
 		return
 	}
 	t.status, t.phase, t.verdict = events.Status(head[0]), events.Status(head[1]), events.Verdict(head[2])
 	t.block, t.blockSaid, t.options = events.BlockKind(head[3]), events.BlockKind(head[4]), head[5]
+	t.cause = events.Outcome(head[6])
 	l.must(t.status >= events.Triage && t.status <= events.Archived)
 	flags := l.flags(4)
 	t.rough, t.decomposed, t.fresh = flags&1 != 0, flags&2 != 0, flags&4 != 0
 	t.startAt, t.retryAt, t.rateSince = events.Time(l.Int64()), events.Time(l.Int64()), events.Time(l.Int64())
 	t.maker = l.Uint64()
-	for _, v := range [...]*uint32{&t.runs, &t.failures, &t.noVerdicts, &t.losses, &t.maxRetries, &t.blockStreak, &t.plans} {
+	for _, v := range [...]*uint32{&t.runs, &t.failures, &t.noVerdicts, &t.losses, &t.maxRetries, &t.blockStreak, &t.plans, &t.paid} {
 		*v = l.Uint32()
 	}
 	for _, v := range [...]*name{&t.assignee, &t.reviewer, &t.implementer, &t.tenant, &t.place, &t.folder} {

@@ -31,6 +31,7 @@ type State struct {
 	attachments map[uint64]events.TaskID // position of the event → task
 	subs        map[subscription]bool
 	dead        map[letter]bool // messages that were given up
+	budgets     map[budget]mark // how much of it was reported
 }
 
 // task is one card. Ordered by size: there are many.
@@ -51,6 +52,7 @@ type task struct {
 	maxRetries  uint32
 	blockStreak uint32
 	plans       uint32  // failed attempts of a planner
+	paid        uint32  // attempts in a row that cost something and ended as cause says
 	last        [2]lane // latest attempts at doing and at reviewing it
 
 	assignee, reviewer, implementer, tenant name
@@ -62,6 +64,7 @@ type task struct {
 	verdict    events.Verdict // zero = not done
 	block      events.BlockKind
 	blockSaid  events.BlockKind // kind the streak counts
+	cause      events.Outcome   // what paid counts; 0 = nothing
 	options    uint8
 	rough      bool // in triage, or would be if nothing else held it
 	decomposed bool
@@ -127,6 +130,7 @@ func NewState() *State {
 		attachments: make(map[uint64]events.TaskID),
 		subs:        make(map[subscription]bool),
 		dead:        make(map[letter]bool),
+		budgets:     make(map[budget]mark),
 	}
 }
 

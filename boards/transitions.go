@@ -110,6 +110,7 @@ var transitions = []transition{
 	{"record_sent", dispatcher, anywhere, same},
 	{"record_dead", dispatcher, anywhere, same},
 	{"retry_dead", person, anywhere, same},
+	{"report_budget", dispatcher | ownRun, anywhere, same},
 }
 
 // byCommand finds the rows of a command.

@@ -1,9 +1,9 @@
 package dispatcher
 
 import (
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/boards/boardstest"
@@ -94,30 +94,25 @@ func TestBudgets(t *testing.T) {
 	}
 }
 
-// TestPurses: a run is told what is left of the budgets that it shares.
-func TestPurses(t *testing.T) {
+// TestGrant: a run is told of every budget that bounds it, and what is left of it.
+func TestGrant(t *testing.T) {
 	policy := events.DefaultPolicy(2)
-	policy.Budget = events.Budget{Run: 1, Task: 1, BoardDay: 3_000_000, TenantMonth: 1_000_000}
+	policy.Budget = events.Budget{Run: 500_000, Task: 3_000_000, BoardDay: 3_000_000}
 	policy.TokenBudget = events.Budget{AgentDay: 5000}
 	v, tasks, now := spentBoard(t, policy, events.OutcomeReleased)
+	f := Facts{Dispatcher: Serving, Slots: 1, Free: 1, Agents: map[string]Agent{"coder": {Role: events.RoleWorker, Metered: true}}}
+	day := projections.Today.End(now)
 	want := []boards.Purse{
-		{What: "what is left for the board today", Micros: 2_000_000},
-		{What: "what is left for coder today", Tokens: 4000},
-		{What: "what is left for tenant north this month", Micros: 1}, // which is the least there is
+		{Budget: "budget.task", What: "what is left for the task", Left: 2_000_000, Spent: 1_000_000, Limit: 3_000_000},
+		{Budget: "budget.run", What: "a run", Left: 500_000, Limit: 500_000},
+		{Budget: "budget.board_day", What: "what is left for the board today", Left: 500_000, Spent: 1_000_000, Limit: 3_000_000, Until: day},
+		{Budget: "token_budget.agent_day", Agent: "coder", What: "what is left for coder today", Left: 2000, Spent: 1000, Limit: 5000, Until: day},
 	}
-	got := Purses(v, tasks[1], "coder", now)
-	if len(got) != len(want) {
-		t.Fatalf("got %+v", got)
+	starts := Next(v, f, now)
+	if len(starts) != 1 || starts[0].Task != tasks[0] || !slices.Equal(starts[0].Purses, want) {
+		t.Fatalf("got %+v, want %+v", starts, want)
 	}
-	for i := range want {
-		if got[i] != want[i] {
-			t.Errorf("got %+v, want %+v", got[i], want[i])
-		}
-	}
-	if got := Purses(v, tasks[1], "coder", now.Add(24*time.Hour)); got[0].Micros != 3_000_000 {
-		t.Errorf("got %+v a day later", got[0])
-	}
-	if got := Purses(v, 99, "coder", now); got != nil {
-		t.Errorf("got %+v for no task", got)
+	if want := (events.Amount{CostMicros: 500_000, Tokens: 2000}); starts[0].Allowed != want {
+		t.Errorf("got %+v set aside, want %+v", starts[0].Allowed, want)
 	}
 }

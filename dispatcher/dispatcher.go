@@ -13,7 +13,7 @@ import (
 	"github.com/hermesboard/hermes/projections"
 )
 
-// Options is what a Dispatcher works with. All but Warn and UntilIdle are required.
+// Options is what a Dispatcher works with. All but Warn, UntilIdle and Ticked are required.
 type Options struct {
 	Board   Board
 	Agents  Agents
@@ -24,6 +24,8 @@ type Options struct {
 	Warn func(error)
 	// UntilIdle lets Run return once nothing can start and no run is open.
 	UntilIdle bool
+	// Ticked is called after each look at the board: how long it took. May be nil.
+	Ticked func(took time.Duration)
 }
 
 // Dispatcher starts and watches the runs of one board. There must never be two
@@ -40,7 +42,8 @@ type Dispatcher struct {
 	// Owned by the goroutine of Run.
 	runs    map[events.RunID]*watched
 	refused map[events.TaskID]Refusal
-	starve  time.Duration // how long to wait for others' slots next time; 0 = not waiting
+	said    map[report]bool // of budgets, since Run began
+	starve  time.Duration   // how long to wait for others' slots next time; 0 = not waiting
 
 	helpers sync.WaitGroup // every goroutine that Run has started
 	reports chan func()    // what they report, to be done by the goroutine of Run
@@ -69,6 +72,7 @@ func New(o Options) *Dispatcher {
 		wall:    events.TimeOf,
 		runs:    map[events.RunID]*watched{},
 		refused: map[events.TaskID]Refusal{},
+		said:    map[report]bool{},
 		reports: make(chan func()),
 	}
 	d.facts.Store(&Facts{})
@@ -92,16 +96,8 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		select {
-		case <-ctx.Done():
+		if !d.await(ctx, wake, timer.C) {
 			return nil
-		case <-wake:
-			d.starve = 0
-		case <-d.nudge:
-		case report := <-d.reports:
-			report()
-		case <-timer.C:
-			d.starve = min(2*d.starve, starveMax)
 		}
 		now := time.Now()
 		p := d.tick(ctx, now)
@@ -109,6 +105,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 			return nil
 		}
 		d.publish(since, now)
+		if d.o.Ticked != nil {
+			d.o.Ticked(time.Since(now))
+		}
 		if p.idle && (d.drain.Load() || d.o.UntilIdle) {
 			return nil
 		}
@@ -116,10 +115,48 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	}
 }
 
+// await blocks until there is something to look at, and takes all there is, for
+// one tick answers it all. It returns false when ctx has ended.
+func (d *Dispatcher) await(ctx context.Context, wake <-chan struct{}, timer <-chan time.Time) bool {
+	var woken, expired bool
+	select {
+	case <-ctx.Done():
+		return false
+	case <-wake:
+		woken = true
+	case <-timer:
+		expired = true
+	case <-d.nudge:
+	case report := <-d.reports:
+		report()
+	}
+	for more := true; more; {
+		select {
+		case <-wake:
+			woken = true
+		case <-timer:
+			expired = true
+		case <-d.nudge:
+		case report := <-d.reports:
+			report()
+		default:
+			more = false
+		}
+	}
+	switch {
+	case woken:
+		d.starve = 0
+	case expired:
+		d.starve = min(2*d.starve, starveMax)
+	}
+	return true
+}
+
 // plan is what a tick found out: when to look again at the latest, and whether
 // there is nothing to wait for.
 type plan struct {
 	next time.Time
+	busy bool // it is not known yet whether there is something to do
 	idle bool
 }
 
@@ -136,6 +173,10 @@ func (d *Dispatcher) tick(ctx context.Context, now time.Time) plan {
 		d.trouble(&p, now, err)
 		return p
 	}
+	if err := d.reportBudgets(ctx, now); err != nil {
+		d.trouble(&p, now, err)
+		return p
+	}
 	open, err := d.watch(ctx, now, &p)
 	if err != nil {
 		d.trouble(&p, now, err)
@@ -146,7 +187,7 @@ func (d *Dispatcher) tick(ctx context.Context, now time.Time) plan {
 		d.trouble(&p, now, err)
 		return p
 	}
-	p.idle = open == 0 && started == 0 && d.starve == 0
+	p.idle = open == 0 && started == 0 && d.starve == 0 && !p.busy
 	d.o.Board.View(func(v *projections.View) {
 		if at := v.NextTimer(d.wall(now)); at != 0 {
 			// The timer runs on the monotonic clock: of the wall clock only the distance counts.

@@ -23,7 +23,9 @@ type pass struct {
 	policy events.Policy
 	now    events.Time
 
-	spent   *hold // what the board's budgets say; nil = not looked at yet
+	spent   *hold                                      // what the board's budgets say; nil = not looked at yet
+	aside   map[projections.Spender]projections.Amount // of them for open runs
+	summed  bool                                       // aside is
 	started int32
 	agents  map[string]int32
 	tenants map[string]int32
@@ -239,7 +241,7 @@ func (p *pass) task(t *projections.Task) hold {
 func (p *pass) boardRoom() hold {
 	if p.spent == nil { // it does not change while the queue is walked
 		p.spent = &hold{}
-		if b, empty := spentOut(p.boardPurses()); empty {
+		if b, empty := spentOut(p.boardPurses(nil)); empty {
 			p.spent = &hold{Reason: Budget, Until: b.until}
 		}
 	}
@@ -267,8 +269,14 @@ func (p *pass) freeSlots() int32 {
 // laneRoom holds all tasks of a lane because its agent or tenant has its share.
 func (p *pass) laneRoom(lane projections.Lane) hold {
 	name := who(lane, &p.policy)
-	if b, empty := spentOut(p.lanePurses(lane)); empty {
+	var shared [12]purse // on the stack, as above
+	if b, empty := spentOut(p.lanePurses(shared[:0], lane)); empty {
 		return hold{Reason: Budget, Until: b.until}
+	}
+	if p.metered(lane) {
+		if _, short := p.shortOf(p.sharedPurses(shared[:0], lane)); short {
+			return hold{Reason: Budget, Tasks: runningTasks(p.v.OpenRuns())}
+		}
 	}
 	if c := capOf(name, p.policy.AgentCaps, p.policy.AgentCap); c > 0 && p.v.OpenOf(name)+p.agents[name] >= c {
 		return hold{Reason: AgentCap, Tasks: p.runsOf(func(r *projections.Run) bool { return r.Agent == name })}

@@ -39,6 +39,7 @@ func randomPolicy(rnd *rand.Rand, seq uint64, now events.Time) events.Record {
 	p.TenantCaps = []events.Cap{{Name: "tenant-1", Max: int32(rnd.IntN(20))}}
 	p.DefaultAssignee = []string{"", "agent-3", "nobody"}[rnd.IntN(3)]
 	p.Budget = events.Budget{Task: 200_000 * int64(rnd.IntN(2)), AgentDay: 4_000_000 * int64(rnd.IntN(2))}
+	p.Order = events.Order(seq % 3)
 	return events.Record{Seq: seq, Time: now, Data: events.PolicyChanged{Policy: p}}
 }
 

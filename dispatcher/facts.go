@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/projections"
 )
@@ -34,6 +35,7 @@ type Agent struct {
 	Backend string
 	Runtime string
 	Model   string
+	Metered bool // it is known what its runs spend while they do
 }
 
 // Refusal is a start that was refused although nothing seemed to hold it: by the
@@ -54,6 +56,8 @@ type Start struct {
 	Runtime string
 	Model   string
 	Facts   events.Facts
+	Allowed events.Amount  // set aside for it of the budgets it shares
+	Purses  []boards.Purse // all budgets that bound it
 
 	Workspace events.Workspace // of the task
 }
@@ -75,6 +79,7 @@ const (
 	ProfileNotAllowed = "profile_not_allowed"
 	RuntimeMissing    = "runtime_missing"
 	SandboxGap        = "sandbox_gap"
+	Checking          = "checking" // whether its program is what it should be
 	AgentHeld         = "agent_held"
 
 	// The task itself.

@@ -317,7 +317,10 @@ func begin(t *testing.T, board *memBoard, s *starter, o Options) *bubble {
 	}
 	s.board = board
 	x := &bubble{memBoard: board, starter: s}
-	o.Board, o.Agents, o.Starter, o.Slots = board, goodAgents{}, s, slots
+	o.Board, o.Starter, o.Slots = board, s, slots
+	if o.Agents == nil {
+		o.Agents = goodAgents{}
+	}
 	o.Warn = func(err error) {
 		x.mu.Lock()
 		defer x.mu.Unlock()

@@ -7,10 +7,11 @@ import (
 	"github.com/hermesboard/hermes/projections"
 )
 
-// Next returns what to start now, in order. It walks the queue, higher
-// priority first and then older, and takes each task that [Explain] would
-// start if the starts taken before it were open runs already, until no slot is
-// free. Lanes whose agent or tenant can start nothing are not walked.
+// Next returns what to start now, in order. It walks the queue in the order of
+// the policy, by default higher priority first and then older, and takes each
+// task that [Explain] would start if the starts taken before it were open runs
+// already, until no slot is free. Lanes whose agent or tenant can start nothing
+// are not walked.
 func Next(v *projections.View, f Facts, now events.Time) []Start {
 	p := newPass(v, &f, now)
 	if h := p.board(); h.Reason != "" {
@@ -45,6 +46,8 @@ func (p *pass) start(t *projections.Task, name string) Start {
 		Facts:     events.Facts{HostSlots: int32(p.f.Free) - p.started, Order: p.started},
 		Workspace: t.Workspace,
 	}
+	s.Purses, s.Allowed = p.grant(t, projections.Lane{Agent: t.Who(), Tenant: t.Tenant})
 	p.count(t, name)
+	p.putAside(t, &s)
 	return s
 }

@@ -183,5 +183,5 @@ func (s *sim) bury(rng *rand.Rand, run boards.OpenRun) {
 	s.saw("person buried a run")
 	t.undead = time.Time{}
 	t.die()
-	s.person(rng, boards.StopRun{Task: run.Run.Task, Then: events.ThenRetry, Force: true, Reason: "killed by hand"})
+	s.person(rng, boards.StopRun{Task: run.Run.Task, Run: run.Run, Then: events.ThenRetry, Force: true, Reason: "killed by hand"})
 }

@@ -144,13 +144,30 @@ func (g *gateway) Stop(ctx context.Context, r Ref, grace time.Duration) error {
 	s := g.s
 	s.mu.Lock() // not a call that the gateway may die of: it comes from a goroutine of its own, in no order
 	t := s.trees[r.Run]
-	if g.dead || t == nil || t.gone() {
+	if g.dead || t == nil {
 		s.mu.Unlock()
 		return nil
 	}
-	s.saw("stop of processes")
 	w := make(chan error, 1)
 	t.waiters = append(t.waiters, w)
+	t.stop(g, grace)
+	s.mu.Unlock()
+	select {
+	case err := <-w:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// stop is what g does to end the tree.
+func (t *tree) stop(g *gateway, grace time.Duration) {
+	defer t.s.poke()
+	if t.gone() {
+		t.settle()
+		return
+	}
+	t.s.saw("stop of processes")
 	patience := time.Duration(0) // there may be nobody to ask
 	if t.super {
 		t.after(0, "nudge", t.stopAgent)
@@ -161,14 +178,6 @@ func (g *gateway) Stop(ctx context.Context, r Ref, grace time.Duration) error {
 			t.kill(0)
 		}
 	})
-	s.poke()
-	s.mu.Unlock()
-	select {
-	case err := <-w:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // kill kills the supervisor and what it has not killed.

@@ -343,15 +343,20 @@ func (t *tree) supervisorEnds() {
 	t.settle()
 }
 
-// settle answers those who wait for the tree to be gone.
+// settle answers those who wait for the tree to be gone: a little later, as
+// they look from time to time, and not at the instant at which its supervisor's
+// end is noticed.
 func (t *tree) settle() {
-	if !t.gone() {
+	if !t.gone() || t.waiters == nil {
 		return
 	}
-	for _, w := range t.waiters {
-		w <- nil
-	}
+	waiters := t.waiters
 	t.waiters = nil
+	t.s.after(time.Duration(t.rng.IntN(250))*time.Millisecond, t.a.Run.String()+" noticed", func() {
+		for _, w := range waiters {
+			w <- nil
+		}
+	})
 }
 
 // die ends all processes at once.

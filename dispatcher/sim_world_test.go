@@ -55,16 +55,19 @@ type sim struct {
 
 // event is something that happens at an instant.
 type event struct {
-	at time.Time
-	f  func()
+	at   time.Time
+	name string
+	f    func()
 }
 
 type agenda []event
 
-func (q agenda) Len() int           { return len(q) }
-func (q agenda) Less(i, j int) bool { return q[i].at.Before(q[j].at) }
-func (q agenda) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
-func (q *agenda) Push(x any)        { *q = append(*q, x.(event)) }
+func (q agenda) Len() int      { return len(q) }
+func (q agenda) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q agenda) Less(i, j int) bool {
+	return cmp.Or(q[i].at.Compare(q[j].at), cmp.Compare(q[i].name, q[j].name)) < 0
+}
+func (q *agenda) Push(x any) { *q = append(*q, x.(event)) }
 func (q *agenda) Pop() any {
 	old := *q
 	x := old[len(old)-1]
@@ -129,10 +132,11 @@ func hash(name string) uint64 {
 	return h.Sum64()
 }
 
-// after lets something happen. The name keeps it from sharing its instant.
+// after lets something happen. The name keeps it from sharing its instant, and
+// is its place in line if it does: goroutines come here in no order.
 func (s *sim) after(d time.Duration, name string, f func()) {
 	jitter := time.Duration(1 + (hash(name)^uint64(time.Since(s.begun)))%997)
-	heap.Push(&s.queue, event{time.Now().Add(d + jitter), f})
+	heap.Push(&s.queue, event{time.Now().Add(d + jitter), name, f})
 }
 
 // every repeats something at random distances around d.

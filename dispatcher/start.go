@@ -23,19 +23,18 @@ func (d *Dispatcher) startAll(ctx context.Context, now time.Time, p *plan) (int,
 	}
 	at := d.wall(now)
 	f := d.newFacts(state, at)
+	checking, head := d.meet(&f)
 	var starts []Start
 	var starving bool
 	d.o.Board.View(func(v *projections.View) {
-		policy, _ := v.Policy()
-		for _, lane := range v.Lanes() {
-			if name := who(lane, &policy); name != "" {
-				f.Agents[name] = d.o.Agents.Agent(name)
-			}
-		}
+		p.busy = p.busy || checking || v.Head() != head // whoever came in between was not asked about
 		starts = Next(v, f, at)
 		starving = len(starts) == 0 && starves(v, f, at)
 	})
 	d.facts.Store(&f)
+	if checking {
+		p.by(now.Add(soon))
+	}
 	started := 0
 	for _, s := range starts {
 		if ctx.Err() != nil {
@@ -58,6 +57,26 @@ func (d *Dispatcher) startAll(ctx context.Context, now time.Time, p *plan) (int,
 		p.by(now.Add(r.Until.Sub(at)))
 	}
 	return started, nil
+}
+
+// meet asks about everybody who has something to do at the position it
+// returns, and reports whether of one it is still being found out. Nobody waits
+// for the view meanwhile.
+func (d *Dispatcher) meet(f *Facts) (checking bool, head uint64) {
+	d.o.Board.View(func(v *projections.View) {
+		head = v.Head()
+		policy, _ := v.Policy()
+		for _, lane := range v.Lanes() {
+			if name := who(lane, &policy); name != "" {
+				f.Agents[name] = Agent{}
+			}
+		}
+	})
+	for name := range f.Agents {
+		f.Agents[name] = d.o.Agents.Agent(name)
+		checking = checking || f.Agents[name].Problem == Checking
+	}
+	return checking, head
 }
 
 // newFacts gathers what is known beyond the board, but for the agents.
@@ -124,7 +143,7 @@ func (d *Dispatcher) start(ctx context.Context, now time.Time, s Start) (bool, e
 	}
 	res, refused, err := d.do(ctx, boards.ClaimTask{
 		Task: s.Task, Agent: s.Agent, Role: s.Role, Token: events.DigestOf([]byte(token)), Facts: s.Facts,
-		Backend: s.Backend, Runtime: s.Runtime, Model: s.Model,
+		Backend: s.Backend, Runtime: s.Runtime, Model: s.Model, Allowed: s.Allowed,
 	})
 	if err != nil {
 		return false, err
@@ -139,7 +158,7 @@ func (d *Dispatcher) start(ctx context.Context, now time.Time, s Start) (bool, e
 	if err != nil {
 		return true, d.failed(bounded, res.Run, events.OutcomeReleased, err)
 	}
-	d.o.Board.View(func(v *projections.View) { a.Purses = Purses(v, s.Task, s.Agent, d.wall(now)) })
+	a.Purses = s.Purses
 	sup, err := d.o.Starter.Start(bounded, a, token, slot)
 	if err != nil {
 		return true, d.failed(bounded, res.Run, events.OutcomeSpawnFailed, err)

@@ -53,7 +53,11 @@ func (p *pass) sayBoard(_ *projections.Task, h hold) (string, string) {
 	b := p.v.Board()
 	switch h.Reason {
 	case ReasonStart:
-		return "nothing holds it, it starts as soon as those before it have", ""
+		first := "higher priority, then older"
+		if p.policy.Order == events.ByAge {
+			first = "older, whatever the priority"
+		}
+		return "nothing holds it, it starts as soon as those before it have (" + first + ")", ""
 	case Paused:
 		return fmt.Sprintf("the board is paused by %s since %s", b.PausedBy, p.ago(b.PausedAt)), "hermes board resume " + b.Slug
 	case Draining:

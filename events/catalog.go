@@ -54,6 +54,7 @@ var kinds = []kind{
 	of[AgentHeld](1),
 	of[AgentReleased](1),
 	of[CallRefused](1),
+	of[BudgetReached](1),
 	of[SubscriptionAdded](1),
 	of[SubscriptionRemoved](1),
 	of[NotifySent](1),

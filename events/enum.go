@@ -94,11 +94,12 @@ const (
 	OutcomeLost
 	OutcomeReleased
 	OutcomeKilled
+	OutcomeInvalidRequest
 )
 
 var outcomeWords = words{"", "completed", "blocked", "review_requested", "changes_requested", "approved",
 	"crashed", "timed_out", "stalled", "spawn_failed", "sandbox_failed", "no_verdict", "tools_missing",
-	"auth", "credit", "overloaded", "budget", "rate_limited", "lost", "released", "killed"}
+	"auth", "credit", "overloaded", "budget", "rate_limited", "lost", "released", "killed", "invalid_request"}
 
 // Then is what happens to a task once its stopped run has ended.
 type Then uint8
@@ -152,6 +153,18 @@ const (
 )
 
 var workspaceKindWords = words{"", "scratch", "dir", "repo"}
+
+// Order says which of the tasks that could start goes first.
+type Order uint8
+
+// ByPriority is higher priority first, then older, and what holds where nothing
+// is said; ByAge is older first, whatever the priority.
+const (
+	ByPriority Order = iota + 1
+	ByAge
+)
+
+var orderWords = words{"", "priority", "fifo"}
 
 type words []string
 
@@ -285,5 +298,18 @@ func (w WorkspaceKind) MarshalText() ([]byte, error) { return []byte(w.String())
 func (w *WorkspaceKind) UnmarshalText(b []byte) error {
 	i, err := workspaceKindWords.number(b, "workspace kind")
 	*w = WorkspaceKind(i)
+	return err
+}
+
+// String returns the word written in records.
+func (o Order) String() string { return orderWords.word(uint8(o)) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (o Order) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (o *Order) UnmarshalText(b []byte) error {
+	i, err := orderWords.number(b, "order")
+	*o = Order(i)
 	return err
 }

@@ -52,6 +52,19 @@ type CallRefused struct {
 	Count uint32 `json:"count"`
 }
 
+// BudgetReached says that four fifths of a budget are spent, or all of it: once
+// for each share of it, and in each period. A budget of a run or a task is that
+// of the record's, one of a tenant that of the record's tenant.
+type BudgetReached struct {
+	Budget   string `json:"budget"`            // its key in the policy: budget.board_day, token_budget.task
+	Agent    string `json:"agent,omitzero"`    // whose it is, of a budget of an agent
+	Percent  uint32 `json:"percent"`           // 80 or 100
+	Spent    int64  `json:"spent"`             // in millionths of the currency, or in tokens
+	Limit    int64  `json:"limit"`             // in the same
+	Currency string `json:"currency,omitzero"` // of a budget of money
+	Until    Time   `json:"until,omitzero"`    // when it begins anew; zero = never
+}
+
 // Type implements Payload.
 func (BoardCreated) Type() Type { return "board.created" }
 
@@ -78,3 +91,6 @@ func (AgentReleased) Type() Type { return "agent.released" }
 
 // Type implements Payload.
 func (CallRefused) Type() Type { return "call.refused" }
+
+// Type implements Payload.
+func (BudgetReached) Type() Type { return "budget.reached" }

@@ -21,7 +21,10 @@ type SubscriptionRemoved struct {
 	Agent string      `json:"agent,omitzero"`
 }
 
-// NotifySent says that a platform took a message about an event.
+// NotifySent says that a platform took a message about an event: of the event
+// itself, or the n-th reminder. The token tells which; it also tells that the
+// n-th reminder was put off, and then the message is the one whose button was
+// pressed, and nothing was sent.
 type NotifySent struct {
 	Of      uint64      `json:"of"` // position of the event that was told
 	To      Destination `json:"to"`

@@ -14,6 +14,13 @@ type RunClaimed struct {
 	Backend   string `json:"backend,omitzero"`    // sandbox backend
 	Runtime   string `json:"runtime,omitzero"`    // how the agent is launched
 	Model     string `json:"model,omitzero"`      // the model asked for
+	Allowed   Amount `json:"allowed,omitzero"`    // what it may spend, set aside of the budgets it shares; zero = nothing is
+}
+
+// Amount is money, in millionths of the policy's currency, and tokens.
+type Amount struct {
+	CostMicros int64 `json:"cost_micros,omitzero"`
+	Tokens     int64 `json:"tokens,omitzero"`
 }
 
 // Facts is what the dispatcher knew that is not on the board, so that a replay

@@ -12,6 +12,8 @@ type Policy struct {
 	AgentCaps  []Cap `json:"agent_caps,omitzero"`
 	TenantCaps []Cap `json:"tenant_caps,omitzero"`
 
+	Order Order `json:"order,omitzero"` // which task starts first; none said = ByPriority
+
 	DefaultAssignee string `json:"default_assignee,omitzero"`
 	Reviewer        string `json:"reviewer,omitzero"` // empty = reviews wait for a person
 
@@ -23,7 +25,8 @@ type Policy struct {
 	FailureLimit  uint32 `json:"failure_limit"`
 	VerdictLimit  uint32 `json:"verdict_limit"` // ends without a verdict
 	LostLimit     uint32 `json:"lost_limit"`
-	BlockLoop     uint32 `json:"block_loop"` // blocks of one kind in a row
+	PaidLimit     uint32 `json:"paid_limit,omitzero"` // attempts in a row that cost something and failed alike; zero = as all others
+	BlockLoop     uint32 `json:"block_loop"`          // blocks of one kind in a row
 	BackoffMS     int64  `json:"backoff_ms"`
 	BackoffMaxMS  int64  `json:"backoff_max_ms"`
 	RateLimitMS   int64  `json:"rate_limit_ms"`
@@ -66,7 +69,7 @@ func DefaultPolicy(hostSlots int32) Policy {
 	return Policy{
 		HostSlots: hostSlots,
 		TermMS:    15 * minute, PersonTermMS: 15 * minute, SilenceMS: hour, StopGraceMS: 10 * second,
-		FailureLimit: 3, VerdictLimit: 3, LostLimit: 10, BlockLoop: 3,
+		FailureLimit: 3, VerdictLimit: 3, LostLimit: 10, PaidLimit: 2, BlockLoop: 3,
 		BackoffMS: 10 * second, BackoffMaxMS: 5 * minute, RateLimitMS: 5 * minute, RateLimitMax: day, LostWaitMS: 10 * second,
 		KeepScratchMS: 7 * day, KeepLogMS: 30 * day, KeepOrphanMS: day,
 		Currency: "USD", Budget: Budget{Run: 2_000_000, Task: 5_000_000, BoardDay: 25_000_000},

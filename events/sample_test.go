@@ -28,6 +28,7 @@ var enums = []struct {
 	{reflect.TypeFor[ActorKind](), "actor kind", actorKindWords},
 	{reflect.TypeFor[Role](), "role", roleWords},
 	{reflect.TypeFor[WorkspaceKind](), "workspace kind", workspaceKindWords},
+	{reflect.TypeFor[Order](), "order", orderWords},
 }
 
 func wordsOf(t reflect.Type) words {

@@ -86,7 +86,7 @@ func TestCatalogIsConsistent(t *testing.T) {
 			t.Errorf("%+v: got type %s from its payload", k, k.Zero.Type())
 		}
 	}
-	if got, want := len(Catalog()), 44; got != want {
+	if got, want := len(Catalog()), 45; got != want {
 		t.Errorf("got %d types, want %d", got, want)
 	}
 }

@@ -217,6 +217,17 @@ func (p *RunClaimed) walk(w *wire) {
 	w.text("backend", &p.Backend, optional)
 	w.text("runtime", &p.Runtime, optional)
 	w.text("model", &p.Model, optional)
+	if w.member("allowed", p.Allowed != Amount{}) {
+		p.Allowed.walk(w)
+		w.settle(p.Allowed == Amount{}, optional)
+	}
+	w.close()
+}
+
+func (a *Amount) walk(w *wire) {
+	w.open()
+	whole(w, "cost_micros", &a.CostMicros, optional)
+	whole(w, "tokens", &a.Tokens, optional)
 	w.close()
 }
 

@@ -67,9 +67,13 @@ func (v *View) applyBoard(r *events.Record) bool {
 	case events.BoardResumed:
 		v.board.PausedAt, v.board.PausedBy, v.board.PausedSeq, v.board.Drain = 0, events.Actor{}, 0, false
 	case events.PolicyChanged:
+		before := v.policy.Order
 		v.policy, v.policyAt = p.Policy, r.Seq
 		v.policy.AgentCaps = slices.Clone(p.Policy.AgentCaps)
 		v.policy.TenantCaps = slices.Clone(p.Policy.TenantCaps)
+		if before != v.policy.Order {
+			v.reorder()
+		}
 	case events.AgentHeld:
 		v.held[v.name(p.Agent)] = AgentHold{v.name(p.Agent), p.Cause, r.Time, p.Until, r.Seq}
 	case events.AgentReleased:

@@ -21,6 +21,14 @@ func byPriority(t events.TaskID, priority int32) item {
 	return item{uint64(int64(1)<<31 - 1 - int64(priority)), t}
 }
 
+// inQueue orders as the policy says: ids alone put older tasks first.
+func inQueue(t events.TaskID, priority int32, order events.Order) item {
+	if order == events.ByAge {
+		return item{0, t}
+	}
+	return byPriority(t, priority)
+}
+
 // byTime orders earlier instants first.
 func byTime(t events.TaskID, at events.Time) item { return item{timeKey(at), t} }
 

@@ -13,8 +13,8 @@ import (
 type Lane struct{ Agent, Tenant string }
 
 // Queue walks the tasks that are ready, or wait for an agent's review, in the
-// order in which they are to start: higher priority first, then older. It is
-// valid until the View changes.
+// order in which they are to start by the policy. It is valid until the View
+// changes.
 type Queue struct {
 	v     *View
 	lanes merge
@@ -55,6 +55,20 @@ func (q *Queue) task() *Task {
 		return nil
 	}
 	return q.v.Task(q.lanes[0].get().task)
+}
+
+// reorder makes the queue anew, for another order.
+func (v *View) reorder() {
+	for _, x := range v.queue {
+		items := make([]item, 0, x.len())
+		for _, chunk := range x.chunks {
+			for _, it := range chunk {
+				items = append(items, inQueue(it.task, v.Task(it.task).Priority, v.policy.Order))
+			}
+		}
+		*x = index{}
+		x.fill(items)
+	}
 }
 
 func (v *View) enqueue(lane Lane, it item) {

@@ -23,7 +23,8 @@ type Run struct {
 	Backend   string
 	Runtime   string
 	Model     string
-	Folder    string // what nobody else may work in meanwhile: see [Task.Folder]
+	Allowed   events.Amount // what it may spend, set aside until it ends; zero = nothing is
+	Folder    string        // what nobody else may work in meanwhile: see [Task.Folder]
 
 	Started           events.Time // zero = claimed only
 	events.RunStarted             // its process tree, once started
@@ -186,7 +187,7 @@ func (v *View) claimed(t *Task, r *events.Record, p events.RunClaimed) {
 		Fence: r.Seq, Policy: p.Policy, Token: p.Token,
 		Claimed: r.Time, ExpiresMS: cmp.Or(p.ExpiresMS, v.policy.TermMS), Continues: p.Continues,
 		Backend: v.name(p.Backend), Runtime: v.name(p.Runtime), Model: v.name(p.Model),
-		Folder: t.Folder(), LastSign: r.Time,
+		Folder: t.Folder(), LastSign: r.Time, Allowed: p.Allowed,
 	}
 	if t.Phase == events.Ready {
 		t.Implementer = t.Run.Agent

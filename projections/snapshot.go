@@ -13,7 +13,7 @@ import (
 // whenever the form or the meaning of what is folded does.
 const (
 	SnapshotName    = "view"
-	SnapshotVersion = 4
+	SnapshotVersion = 5
 )
 
 // writer appends to a snapshot. A string is written out the first time and
@@ -165,7 +165,7 @@ func (v *View) index() {
 		it := byPriority(id, p.priority)
 		columns[p.status] = append(columns[p.status], it)
 		if p.queued {
-			lanes[p.lane] = append(lanes[p.lane], it)
+			lanes[p.lane] = append(lanes[p.lane], inQueue(id, p.priority, v.policy.Order))
 		}
 		since := byTime(id, p.since)
 		keep(&waiting, p.status == events.Ready, since)

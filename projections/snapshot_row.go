@@ -248,6 +248,8 @@ func (w *writer) openRun(x *Run) {
 	w.uint(x.NoteAt)
 	w.uint(uint64(x.Done))
 	w.uint(uint64(x.Total))
+	w.int(x.Allowed.CostMicros)
+	w.int(x.Allowed.Tokens)
 }
 
 func (r *reader) openRun() *Run {
@@ -264,5 +266,6 @@ func (r *reader) openRun() *Run {
 	x.Stopping, x.StopAt = r.Bool(), r.time()
 	x.StopOutcome, x.Then, x.StopVerdict, x.Force = events.Outcome(r.small()), events.Then(r.small()), events.Verdict(r.small()), r.Bool()
 	x.VerdictAt, x.LastSign, x.NoteAt, x.Done, x.Total = r.Uint64(), r.time(), r.Uint64(), r.Uint32(), r.Uint32()
+	x.Allowed = events.Amount{CostMicros: r.Int64(), Tokens: r.Int64()}
 	return x
 }

@@ -2,8 +2,10 @@ package projections
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,7 +37,7 @@ type Spender struct{ Agent, Tenant string }
 // spent is what the ended runs cost.
 type spent struct {
 	runs     int
-	outcomes [events.OutcomeKilled + 1]int
+	outcomes [events.OutcomeInvalidRequest + 1]int
 	all      Amount
 	in       [periods]ledger
 }
@@ -132,6 +134,77 @@ func (v *View) Spent(p Period, who Spender, now events.Time) Amount {
 		return Amount{}
 	}
 	return l.by[who]
+}
+
+// Spenders returns whoever has spent in the period of now, in a fixed order.
+func (v *View) Spenders(p Period, now events.Time) []Spender {
+	l := &v.spent.in[p]
+	if p.number(now) != l.number {
+		return nil
+	}
+	return slices.SortedFunc(maps.Keys(l.by), compareSpenders)
+}
+
+// SetAside sums up what open runs may spend, by whose budgets it is set aside
+// of; nil if nothing is.
+func (v *View) SetAside() map[Spender]Amount {
+	var sums map[Spender]Amount
+	for id := range v.open.all() {
+		run := v.Task(id).Run
+		if run.Allowed == (events.Amount{}) {
+			continue
+		}
+		if sums == nil {
+			sums = map[Spender]Amount{}
+		}
+		for _, who := range SpendersOf(run.Agent, run.Tenant) {
+			sum := sums[who]
+			sum.add(Amount{run.Allowed.CostMicros, run.Allowed.Tokens})
+			sums[who] = sum
+		}
+	}
+	return sums
+}
+
+// SpendersOf returns whose shared budgets a run of an agent draws on: the
+// board's, the agent's, and the tenant's where there is one.
+func SpendersOf(agent, tenant string) []Spender {
+	all := []Spender{{}, {Agent: agent}, {Tenant: tenant}}
+	if tenant == "" {
+		all = all[:2]
+	}
+	return all
+}
+
+// SayBudget says how much of which budget is spent: "the board has spent $20.40
+// of $25.00 today".
+func SayBudget(r *events.Record, p events.BudgetReached) string {
+	amount := func(n int64) string { return Money(n, p.Currency) }
+	_, name, _ := strings.Cut(p.Budget, "budget.")
+	unit := ""
+	if strings.HasPrefix(p.Budget, "token_") {
+		amount, unit = func(n int64) string { return strconv.FormatInt(n, 10) }, " tokens"
+	}
+	whose, period, _ := strings.Cut(name, "_")
+	switch whose {
+	case "run":
+		whose = fmt.Sprintf("attempt %d of %s", r.Run.N, r.Task)
+	case "task":
+		whose = r.Task.String()
+	case "agent":
+		whose = p.Agent
+	case "tenant":
+		whose = "tenant " + r.Tenant
+	default:
+		whose = "the " + whose
+	}
+	switch period {
+	case "day":
+		period = " today"
+	case "month":
+		period = " this month"
+	}
+	return fmt.Sprintf("%s has spent %s of %s%s%s", whose, amount(p.Spent), amount(p.Limit), unit, period)
 }
 
 func (w *writer) amount(a Amount) { w.int(a.Micros); w.int(a.Tokens) }

@@ -98,6 +98,8 @@ func (l *Line) board(e *Entry) bool {
 		l.What = e.because(fmt.Sprintf("gave up telling %s of event %d after %d tries", DestinationName(p.To), p.Of, p.Tries))
 	case events.NotifyRetried:
 		l.What = fmt.Sprintf("asked for %s to be told of event %d after all", DestinationName(p.To), p.Of)
+	case events.BudgetReached:
+		l.What = SayBudget(&e.Record, p)
 	case events.CallRefused:
 		l.What = fmt.Sprintf("refused %d calls of %s: %s", p.Count, e.Record.Run, strings.ReplaceAll(p.Code, "_", " "))
 	default:

@@ -169,12 +169,13 @@ func (v *View) move(id events.TaskID, a, b place) {
 		}
 		v.columns[b.status].insert(pb)
 	}
-	if a.queued != b.queued || a.lane != b.lane || a.queued && pa != pb {
+	qa, qb := inQueue(id, a.priority, v.policy.Order), inQueue(id, b.priority, v.policy.Order)
+	if a.queued != b.queued || a.lane != b.lane || a.queued && qa != qb {
 		if a.queued {
-			v.dequeue(a.lane, pa)
+			v.dequeue(a.lane, qa)
 		}
 		if b.queued {
-			v.enqueue(b.lane, pb)
+			v.enqueue(b.lane, qb)
 		}
 	}
 	sa, sb := byTime(id, a.since), byTime(id, b.since)

@@ -192,6 +192,9 @@ func TestQueueOrder(t *testing.T) {
 			}
 		}
 		slices.SortFunc(want, order("priority"))
+		if v.policy.Order == events.ByAge {
+			slices.SortFunc(want, func(a, b *Task) int { return int(a.ID) - int(b.ID) })
+		}
 		i := 0
 		q := v.Queue(func(Lane) bool { return true })
 		for task := q.Next(); task != nil; task = q.Next() {

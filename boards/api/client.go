@@ -30,7 +30,14 @@ var _ Board = (*Client)(nil)
 // Dial connects to the owner that listens at socket; version is of this
 // program. Errors match ErrNoOwner where nobody listens.
 func Dial(ctx context.Context, socket, version string) (*Client, error) {
+	return DialUser(ctx, socket, version, -1)
+}
+
+// DialUser is Dial for a socket that is to be served by a process of a user;
+// -1 = of any.
+func DialUser(ctx context.Context, socket, version string, uid int) (*Client, error) {
 	d := newDialer(socket, version, "")
+	d.uid = uid
 	c, err := d.dial(ctx)
 	if err != nil {
 		return nil, err
@@ -44,7 +51,7 @@ func newDialer(socket, version, authorization string) *dialer {
 	if authorization != "" {
 		lines += "Authorization: " + line(authorization) + "\r\n"
 	}
-	return &dialer{socket: socket, version: version, header: lines, patience: patience}
+	return &dialer{socket: socket, version: version, header: lines, patience: patience, uid: -1}
 }
 
 // header is the line that names the version of this program.

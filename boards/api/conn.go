@@ -32,6 +32,7 @@ type dialer struct {
 	version  string
 	header   string // lines sent with every request, each with its CRLF
 	patience time.Duration
+	uid      int // whose process is to listen; -1 = anybody's
 
 	mu     sync.Mutex
 	idle   []*conn // the last one used is the last
@@ -92,7 +93,10 @@ func (d *dialer) dial(ctx context.Context) (*conn, error) {
 		c, err := nd.DialContext(ctx, "unix", d.socket)
 		switch {
 		case err == nil:
-			p, _ := peerOf(c.(*net.UnixConn)) // only to name it
+			p, err := peerOf(c.(*net.UnixConn)) // otherwise only to name it
+			if d.uid >= 0 && (err != nil || p.UID != d.uid) {
+				return nil, errors.Join(fmt.Errorf("%s is served by user %d, not %d", d.socket, p.UID, d.uid), err, c.Close())
+			}
 			return &conn{Conn: c, r: bufio.NewReaderSize(c, 4<<10), pid: p.PID}, nil
 		case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
 			return nil, fmt.Errorf("%w (%s)", ErrNoOwner, d.socket)

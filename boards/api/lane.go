@@ -49,13 +49,17 @@ const (
 
 func newLane(ctx context.Context, h *handler, c net.Conn) *lane {
 	ctx, cancel := context.WithCancel(ctx)
-	p := &primed{Conn: c, peer: findPeer(c)}
+	p := &primed{Conn: c, peer: h.find(c)}
 	return &lane{h: h, conn: p, r: bufio.NewReaderSize(p, laneBuffer), ctx: ctx, cancel: cancel, heard: make(chan struct{}, 1)}
 }
 
 // run serves the connection until it ends or is handed over.
 func (n *lane) run() {
 	defer n.cancel()
+	if p := n.conn.peer; n.h.Operator != (Operator{}) && !p.operator && !p.mayEnter(n.h.uid) {
+		_ = n.conn.Close() // everybody can reach this socket, and is told nothing
+		return
+	}
 	n.h.enlist(n)
 	for n.await() {
 		plain, more := n.next()

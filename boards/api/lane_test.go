@@ -51,7 +51,7 @@ func TestOtherRequestsAreAnsweredByNetHTTP(t *testing.T) {
 	h := &handler{Server: &Server{Board: b, Doors: b.door, Version: "1.0"}, stopping: make(chan struct{})}
 	only := &http.Server{Handler: h, MaxHeaderBytes: 16 << 10, ReadHeaderTimeout: headerTimeout,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, peerKey{}, findPeer(c))
+			return context.WithValue(ctx, peerKey{}, (&handler{Server: &Server{}}).find(c))
 		}}
 	done := make(chan error, 1)
 	go func() { done <- only.Serve(l) }()

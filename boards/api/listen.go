@@ -25,6 +25,15 @@ func Listen(path string) (net.Listener, error) {
 	if err := checkPrivate(dir); err != nil {
 		return nil, err
 	}
+	return listen(path, 0o600)
+}
+
+// ListenShared is Listen for a socket that every user of the host can reach, in
+// a folder that the caller has made and that only the owner's uid writes to. Who
+// is let in is for [Server.Operator] to say.
+func ListenShared(path string) (net.Listener, error) { return listen(path, 0o666) }
+
+func listen(path string, mode fs.FileMode) (net.Listener, error) {
 	if err := clearSocket(path); err != nil {
 		return nil, err
 	}
@@ -33,7 +42,7 @@ func Listen(path string) (net.Listener, error) {
 		return nil, err
 	}
 	l.SetUnlinkOnClose(false) // a successor's socket may lie there by then
-	if err := os.Chmod(path, 0o600); err != nil {
+	if err := os.Chmod(path, mode); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	made, err := os.Lstat(path)

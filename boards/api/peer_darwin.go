@@ -27,3 +27,22 @@ func peerOf(c *net.UnixConn) (peer, error) {
 	}
 	return p, credErr
 }
+
+// groupsOf asks the kernel for the groups of the process at the other end; none
+// if they cannot be had.
+func groupsOf(c *net.UnixConn) (groups []int) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	_ = raw.Control(func(fd uintptr) {
+		cred, err := unix.GetsockoptXucred(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
+		if err != nil {
+			return
+		}
+		for _, id := range cred.Groups[:min(int(cred.Ngroups), len(cred.Groups))] {
+			groups = append(groups, int(id))
+		}
+	}) // an error leaves no groups
+	return groups
+}

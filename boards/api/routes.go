@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"unicode"
@@ -72,8 +73,12 @@ func (c *call) do() (any, error) {
 }
 
 // principal takes a caller's word for whom it acts, within what this door
-// allows, and adds what the kernel says about the caller.
+// allows, and adds what the kernel says about the caller. The operator of
+// another account is taken for that, whatever it says.
 func (c *call) principal(a actor) (boards.Principal, error) {
+	if c.peer.operator {
+		a.Kind, a.Name = events.Human, fmt.Sprintf("operator:%d", c.peer.UID)
+	}
 	if a.Kind != events.Human && a.Kind != events.Gateway {
 		return boards.Principal{}, &Error{Code: CodeForbidden, Message: "this door is for people and gateways"}
 	}

@@ -29,7 +29,10 @@ type Server struct {
 	Board   Board                            // what the board door opens to
 	Doors   func(token string) (Door, error) // what the run door opens to; nil = no run door
 	Version string                           // of this program
-	Hooks   Hooks
+	// Operator may enter beside the owner's user and root. It acts as the person
+	// "operator:<uid>", whomever it says it acts for.
+	Operator Operator
+	Hooks    Hooks
 
 	grace time.Duration // how long a stop waits; 0 = stopTimeout
 }

@@ -151,6 +151,7 @@ func (w *Walker) makers() []maker {
 		{6, theRun, func() boards.Command {
 			return boards.Heartbeat{Task: w.in(events.Running), Note: "on it", Done: 1, Total: 2}
 		}},
+		{4, theRun, w.spent},
 		{3, theRun, func() boards.Command { return boards.RefuseCalls{Run: w.run(), Code: "not_yours", Count: 2} }},
 		{20, aPerson, w.unblock}, {4, aRun, w.unblock},
 		{6, aPerson, func() boards.Command {
@@ -197,6 +198,7 @@ func (w *Walker) makers() []maker {
 		}},
 		{6, aPerson, func() boards.Command { return boards.ReleaseAgent{Agent: w.agent()} }},
 		{4, aPerson, w.subscribe}, {3, theDispatcher, w.told}, {1, aPerson, w.told},
+		{4, theDispatcher, w.spent},
 		{1, aPerson, func() boards.Command { return unknown{} }},
 		{1, aPerson, func() boards.Command { return boards.CreateBoard{Slug: "other"} }},
 	}
@@ -231,6 +233,22 @@ func (w *Walker) told() boards.Command {
 		return boards.RecordDead{Of: of, Task: w.any(), To: to, Tries: 12, Reason: "502"}
 	}
 	return boards.RetryDead{Of: of, Task: w.any(), To: to}
+}
+
+// spent says something of a few budgets, so that what is said twice meets.
+func (w *Walker) spent() boards.Command {
+	p := events.BudgetReached{Budget: "budget.board_day", Percent: pick(w, []uint32{80, 100}), Spent: 9, Limit: 10, Until: 5 + events.Time(w.rng.IntN(3))}
+	switch w.rng.IntN(4) {
+	case 0:
+		p.Budget, p.Agent = "token_budget.agent_month", w.agent()
+	case 1:
+		p.Budget = "budget.tenant_day"
+		return boards.ReportBudget{Tenant: w.tenant(), Reached: p}
+	case 2:
+		p.Budget = "budget.task"
+		return boards.ReportBudget{Run: w.run(), Reached: p}
+	}
+	return boards.ReportBudget{Reached: p}
 }
 
 // unknown is a command the rules do not know.
@@ -344,7 +362,7 @@ func (w *Walker) stop() boards.Command {
 func (w *Walker) end() boards.Command {
 	code := int32(1)
 	return boards.EndRun{
-		Run: w.run(), Outcome: events.OutcomeCrashed + events.Outcome(w.rng.IntN(int(events.OutcomeKilled-events.OutcomeCrashed)+1)),
+		Run: w.run(), Outcome: events.OutcomeCrashed + events.Outcome(w.rng.IntN(int(events.OutcomeInvalidRequest-events.OutcomeCrashed)+1)),
 		Exit: &code, RanMS: 1000, Kept: w.one(2), Evidence: "tail", Usage: events.Usage{Model: "m", TokensIn: 10, CostMicros: 5, Currency: "USD"},
 		Egress: []events.Egress{{Host: "example.org", Requests: 1}},
 	}
@@ -490,6 +508,8 @@ func taskOf(c boards.Command) events.TaskID {
 		return c.Task
 	case boards.Heartbeat:
 		return c.Task
+	case boards.ReportBudget:
+		return c.Run.Task
 	case boards.AttachFile:
 		return c.Task
 	case boards.EndRun:

@@ -45,7 +45,7 @@ func isWorkers(c boards.Command) bool {
 	switch c.(type) {
 	case boards.Heartbeat, boards.CompleteTask, boards.RequestReview, boards.ApproveTask, boards.RequestChanges, boards.BlockTask,
 		boards.CommentTask, boards.AttachFile, boards.CreateTasks, boards.LinkTasks, boards.UnlinkTasks, boards.UnblockTask,
-		boards.EndRun, boards.RefuseCalls:
+		boards.EndRun, boards.RefuseCalls, boards.ReportBudget:
 		return true
 	}
 	return false

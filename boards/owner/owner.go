@@ -26,6 +26,9 @@ type Options struct {
 	Explain func(v *projections.View, task events.TaskID, now events.Time) projections.Why
 	// Renewed is called when a run renewed its term through its door. May be nil.
 	Renewed func(events.RunID)
+	// Committed is called by the writer after each commit: how long the log took,
+	// and how many commands it was for; 0 = for offsets only. May be nil.
+	Committed func(took time.Duration, commands int)
 	// Warn is told of trouble that nobody asked about. Nil = dropped.
 	Warn func(error)
 }

@@ -118,7 +118,7 @@ func (w *writer) append(ctx context.Context, outcomes []*outcome) error {
 			commits = append(commits, events.Commit{ID: out.p.id, Check: out.p.check, Records: out.encoded})
 		}
 	}
-	offsets := w.o.offsets.waiting()
+	commands, offsets := len(commits), w.o.offsets.waiting()
 	if len(offsets) > 0 {
 		commits = append(commits, events.Commit{Offsets: offsets})
 	}
@@ -132,6 +132,9 @@ func (w *writer) append(ctx context.Context, outcomes []*outcome) error {
 		switch {
 		case err == nil:
 			w.fails = 0
+			if w.o.opts.Committed != nil {
+				w.o.opts.Committed(w.took, commands)
+			}
 			w.publish(head, outcomes)
 			w.o.offsets.saved(offsets)
 		case errors.Is(err, events.ErrFull):

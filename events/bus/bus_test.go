@@ -15,6 +15,7 @@ import (
 
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/events/bus"
+	"github.com/hermesboard/hermes/events/logtest"
 )
 
 // memory is a log whose offsets can be lost, as those of a killed owner are.
@@ -51,24 +52,11 @@ func (m *memory) add(t *testing.T, task events.TaskID, p events.Payload) {
 }
 
 func (m *memory) Follow(ctx context.Context, from uint64, yield func(events.Entry) error) error {
-	for {
+	return logtest.Follow(ctx, from, func() ([]events.Entry, <-chan struct{}) {
 		m.mu.Lock()
-		next, more := m.entries[min(int(from)-1, len(m.entries)):], m.more
-		m.mu.Unlock()
-		for _, e := range next {
-			if err := yield(e); err != nil {
-				return err
-			}
-			from = e.Seq + 1
-		}
-		if len(next) == 0 {
-			select {
-			case <-more:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-	}
+		defer m.mu.Unlock()
+		return m.entries, m.more
+	}, yield)
 }
 
 func (m *memory) Offset(_ context.Context, name string) (uint64, error) {

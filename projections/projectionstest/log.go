@@ -135,7 +135,9 @@ func (g *Gen) agent() string {
 func (g *Gen) boardEvent() events.Payload {
 	agent := fmt.Sprintf("agent-%d", g.Rand.IntN(6))
 	to := events.Destination{Platform: "telegram", Chat: fmt.Sprintf("-%d", 100+g.Rand.IntN(3))}
-	switch g.Rand.IntN(11) {
+	switch g.Rand.IntN(12) {
+	case 11:
+		return events.BudgetReached{Budget: "budget.agent_day", Agent: agent, Percent: 80, Spent: 9, Limit: 10, Currency: "USD"}
 	case 6:
 		return events.SubscriptionAdded{To: to, Agent: agent}
 	case 7:
@@ -158,6 +160,7 @@ func (g *Gen) boardEvent() events.Payload {
 	p := events.DefaultPolicy(4)
 	p.AgentCaps = []events.Cap{{Name: agent, Max: 2}}
 	p.BoardCap = int32(g.Rand.IntN(8))
+	p.Order = events.Order(g.Rand.IntN(3))
 	p.MaxBytes, p.Deliver = g.Rand.Int64N(1<<40), "/srv/results"
 	return events.PolicyChanged{Policy: p}
 }
