@@ -9,13 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/sandbox"
 )
@@ -37,6 +37,8 @@ type Agent struct {
 
 	// Told is the text that Instructions stands for, filled in by Load.
 	Told string `yaml:"-" json:"told,omitzero"`
+	// NoSkills says that it is given none of its profile's skills.
+	NoSkills bool `yaml:"-" json:"no_skills,omitzero"`
 }
 
 // Runtime is how an agent is launched. Which kind honours which key is told by
@@ -116,7 +118,7 @@ func (t *Terminal) Limits() sandbox.Limits {
 
 // Problem is why an agent cannot be started. Code is a hold's reason.
 type Problem struct {
-	Code   string // agent_unknown, agent_config, runtime_missing, sandbox_gap
+	Code   string // agent_unknown, agent_config, runtime_missing, sandbox_gap, checking
 	Agent  string
 	Detail string
 }
@@ -131,14 +133,12 @@ const (
 	maxInstructions = 64 << 10
 )
 
-var nameRule = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
-
 // Load reads agents/<name>/config.yaml below a profile's folder. Any error is a *[Problem].
 func Load(profile, name string) (*Agent, error) {
 	problem := func(code, format string, v ...any) (*Agent, error) {
 		return nil, &Problem{code, name, fmt.Sprintf(format, v...)}
 	}
-	if !nameRule.MatchString(name) {
+	if !boards.Slug(name) {
 		return problem("agent_unknown", "%q is not the name of an agent", name)
 	}
 	dir := filepath.Join(profile, "agents", name)
@@ -150,7 +150,7 @@ func Load(profile, name string) (*Agent, error) {
 		return problem("agent_config", "%s: %v", file, err)
 	}
 	a := &Agent{}
-	if err := decode(b, a); err != nil {
+	if err := Decode(b, a, yaml.Strict()); err != nil {
 		return problem("agent_config", "%s: %v", file, err)
 	}
 	a.Name, a.Dir = name, dir
@@ -191,17 +191,6 @@ func instructionsFile(s string) bool {
 	return (ext == ".md" || ext == ".txt") && !strings.ContainsAny(s, " \t\r\n/")
 }
 
-// decode reads YAML strictly. The decoder panics on some input; here that is an
-// error like others.
-func decode(b []byte, a *Agent) (err error) {
-	defer func() {
-		if recover() != nil {
-			err = errors.New("malformed YAML")
-		}
-	}()
-	return yaml.UnmarshalWithOptions(b, a, yaml.Strict())
-}
-
 // readConfig reads a file of a profile. What leads out of the profile, is not
 // a regular file or is too large is refused; a named pipe must not block.
 func readConfig(profile, name string) ([]byte, error) {
@@ -232,7 +221,7 @@ func readConfig(profile, name string) ([]byte, error) {
 // Save writes the agent's config.yaml below a profile's folder, 0600 in a 0700
 // folder. The file is replaced whole.
 func Save(profile string, a *Agent) error {
-	if !nameRule.MatchString(a.Name) {
+	if !boards.Slug(a.Name) {
 		return fmt.Errorf("%q is not a name for an agent (want lower-case letters, digits, - and _)", a.Name)
 	}
 	if err := a.Validate(); err != nil {
@@ -252,29 +241,10 @@ func Save(profile string, a *Agent) error {
 		return fmt.Errorf("agent %s: %w", a.Name, err)
 	}
 	file := filepath.Join(dir, configFile)
-	if err := replace(root, file, b); err != nil {
+	if err := Replace(root, file, b); err != nil {
 		return fmt.Errorf("agent %s: %w", a.Name, err)
 	}
 	return nil
-}
-
-func replace(root *os.Root, name string, b []byte) error {
-	temp := name + ".new"
-	if err := root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = root.Rename(temp, name)
-	}
-	if err != nil {
-		root.Remove(temp)
-	}
-	return err
 }
 
 // List returns the names of a profile's agents, sorted: the folders that have
@@ -287,7 +257,7 @@ func List(profile string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if !e.IsDir() || !nameRule.MatchString(e.Name()) {
+		if !e.IsDir() || !boards.Slug(e.Name()) {
 			continue
 		}
 		if _, err := os.Lstat(filepath.Join(dir, e.Name(), configFile)); err == nil {
@@ -306,4 +276,10 @@ func (a *Agent) EventRole() events.Role {
 		return events.RoleReviewer
 	}
 	return events.RoleWorker
+}
+
+// Metered reports whether it is known what the agent's runs consume: from its
+// model endpoint, or from what its program reports.
+func (a *Agent) Metered() bool {
+	return a.Endpoint != nil || a.Runtime.Kind != "builtin" && a.Runtime.Kind != "command"
 }

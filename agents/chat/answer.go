@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -128,6 +129,8 @@ func (c *Chat) settle(ctx context.Context, u *Update, who Person, t told, action
 	case a.Ask:
 		c.toast(ctx, u, a.Toast)
 		return c.ask(ctx, u, t, d)
+	case a.Later:
+		return c.later(ctx, u, t)
 	case a.Command == nil:
 		c.tell(ctx, u, a.Toast)
 		return nil
@@ -136,8 +139,8 @@ func (c *Chat) settle(ctx context.Context, u *Update, who Person, t told, action
 	if u.Kind == Tapped {
 		c.toast(ctx, u, done)
 	}
-	if a.Settles {
-		c.mark(ctx, t, seat, d, fmt.Sprintf("%s %s", d.ID, done))
+	if a.Settles && !asked { // a message that asked is changed for everybody by whoever tells
+		c.mark(ctx, t, seat, done)
 	}
 	if u.Kind == Said {
 		reply := fmt.Sprintf("%s %s.", d.ID, a.Done)
@@ -203,64 +206,37 @@ func (c *Chat) ask(ctx context.Context, u *Update, t told, d projections.Detail)
 	return err
 }
 
-// runsWithin is how long it is waited for a task to go on before its message
-// says what it does.
-const runsWithin = time.Second
+// later puts off the reminder of a message.
+func (c *Chat) later(ctx context.Context, u *Update, t told) error {
+	if c.Reminder <= 0 {
+		c.tell(ctx, u, "It stays as it is: nobody is reminded here.")
+		return nil
+	}
+	err := notify.Later(ctx, t.board, t.sent, c.platform.Name()+" "+u.ID)
+	if errors.Is(err, notify.ErrPutOff) {
+		c.tell(ctx, u, "That was put off often enough. It stays as it is.")
+		return nil
+	}
+	if err == nil {
+		c.tell(ctx, u, fmt.Sprintf("It stays as it is. You are reminded %s.", time.Now().Add(c.Reminder).In(c.Zone).Format("Mon 15:04")))
+	}
+	return err
+}
 
-// mark makes a message say who settled what it asked, and what runs now.
-func (c *Chat) mark(ctx context.Context, t told, seat *Seat, before projections.Detail, head string) {
-	if t.sent.Message == "" {
-		return
+// mark makes a message say who did what it offered.
+func (c *Chat) mark(ctx context.Context, t told, seat *Seat, done string) {
+	d, err := seat.Show(ctx, t.sent.Task)
+	if err == nil && t.sent.Message != "" {
+		var info api.Info
+		if info, err = t.board.Info(ctx); err == nil {
+			name := clean(cmp.Or(info.Title, info.Slug), 60)
+			err = c.platform.Edit(ctx, t.sent.Message, settled(&t.sent, name, done, &d, fmt.Sprintf("%s %d", t.route.Board, seat.Last()), c.platform.Limits()))
+		}
 	}
-	now := c.goesOn(ctx, t, seat.Last(), before.ID)
-	info, err := t.board.Info(ctx)
-	if err != nil {
-		c.Warn(err)
-		return
-	}
-	name := clean(info.Title, 60)
-	if name == "" {
-		name = info.Slug
-	}
-	l := c.platform.Limits()
-	text := Text{{Words: name + " · " + head, Style: Bold}, {Words: fmt.Sprintf("\n%s\n\n%s\n\n%s %d", clean(before.Title, 200), now, t.route.Board, seat.Last())}}
-	m := &Message{To: t.sent.To, Text: text.Cut(l.Text, l), Buttons: [][]Button{{{"Show", t.sent.Token + ":" + Show}}}}
-	if t.sent.Token == "" {
-		m.Buttons = nil
-	}
-	if err := c.platform.Edit(ctx, t.sent.Message, m); err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil {
 		c.Warn(fmt.Errorf("%s: edit: %w", c.platform.Name(), err))
 	}
 }
-
-// goesOn says what a task does after it was answered, and waits a moment for it
-// to do it.
-func (c *Chat) goesOn(ctx context.Context, t told, after uint64, task events.TaskID) string {
-	var d projections.Detail
-	wait, cancel := context.WithTimeout(ctx, runsWithin)
-	defer cancel()
-	look := func() (err error) { d, err = t.board.Show(wait, task); return err }
-	if err := look(); err == nil && startsSoon(d.Status) {
-		info, err := t.board.Info(wait)
-		if err == nil && info.Dispatcher != nil && !info.Paused {
-			_ = t.board.Follow(wait, after+1, func(e events.Entry) error {
-				r, err := events.Decode(e.Record)
-				if _, ok := r.Data.(events.RunClaimed); err == nil && ok && r.Task == task {
-					return errStarted
-				}
-				return err
-			})
-			if fresh, err := t.board.Show(ctx, task); err == nil {
-				d = fresh
-			}
-		}
-	}
-	return doing(&d)
-}
-
-var errStarted = errors.New("it has started")
-
-func startsSoon(s events.Status) bool { return s == events.Ready || s == events.Review }
 
 // doing says what a task does now.
 func doing(d *projections.Detail) string {

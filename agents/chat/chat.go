@@ -30,6 +30,8 @@ type Options struct {
 	Allow []Person // at least one
 	Pairs *Pairs   // nil = nobody else is let in
 	Zone  *time.Location
+	// Reminder is after how long the notifier reminds of what still waits; 0 = never.
+	Reminder time.Duration
 	// PerMinute is how much a chat may ask in a minute; 0 = any.
 	PerMinute int
 	// Artifact opens a file of a board; nil = files are not sent.
@@ -46,7 +48,6 @@ type Chat struct {
 	mu   sync.Mutex
 	rate rate        // guarded by mu
 	seen seen        // guarded by mu
-	more []Person    // let in by a code; guarded by mu
 	ran  atomic.Bool // Run was called
 
 	counts struct{ updates, sent, lost, again, dropped atomic.Uint64 }
@@ -57,7 +58,7 @@ type Counts struct {
 	Updates uint64 // that meant something
 	Sent    uint64 // answers that the platform took
 	Lost    uint64 // replies of the platform that never came
-	Again   uint64 // answers that were sent twice because of that
+	Again   uint64 // answers that were sent twice because of that, or may have been by one that was killed
 	Dropped uint64 // updates beyond a chat's rate
 }
 
@@ -65,6 +66,11 @@ type Counts struct {
 func (c *Chat) Counts() Counts {
 	n := &c.counts
 	return Counts{n.updates.Load(), n.sent.Load(), n.lost.Load(), n.again.Load(), n.dropped.Load()}
+}
+
+// Plus returns what was done in all.
+func (n Counts) Plus(m Counts) Counts {
+	return Counts{n.Updates + m.Updates, n.Sent + m.Sent, n.Lost + m.Lost, n.Again + m.Again, n.Dropped + m.Dropped}
 }
 
 // New returns a chat; [ErrNobody] without an allow-list.
@@ -85,11 +91,9 @@ func New(o Options) (*Chat, error) {
 		}
 	}
 	if o.Pairs != nil {
-		people, err := o.Pairs.People()
-		if err != nil {
+		if _, err := o.Pairs.People(); err != nil {
 			return nil, err
 		}
-		c.more = people
 	}
 	return c, nil
 }
@@ -148,8 +152,8 @@ func (s *seen) is(id string) bool {
 
 // Handle does what an update means. Drivers call it.
 func (c *Chat) Handle(ctx context.Context, u *Update) {
+	who := standing(c.people(), u)
 	c.mu.Lock()
-	who := standing(append(slices.Clip(slices.Clone(c.Allow)), c.more...), u)
 	in := Decide(u, who.Role, &c.Rules)
 	again := in.Kind != Ignore && c.seen.is(u.ID)
 	ok, say := true, false
@@ -169,6 +173,18 @@ func (c *Chat) Handle(ctx context.Context, u *Update) {
 	}
 	c.counts.updates.Add(1)
 	c.do(ctx, u, who, in)
+}
+
+// people are those on the list, and those who were let in by a code by now.
+func (c *Chat) people() []Person {
+	if c.Pairs == nil {
+		return c.Allow
+	}
+	more, err := c.Pairs.People()
+	if err != nil { // those who were read before still count
+		c.Warn(fmt.Errorf("%s: %w", c.platform.Name(), err))
+	}
+	return append(slices.Clip(c.Allow), more...)
 }
 
 // do carries an intent out and answers.
@@ -263,10 +279,14 @@ func (c *Chat) deliver(ctx context.Context, m *Message) string {
 
 // call makes the rights of somebody on a route.
 func (c *Chat) call(u *Update, who Person, r Route) *Call {
+	at := u.Time
+	if at.IsZero() {
+		at = time.Now()
+	}
 	return &Call{
 		By:   boards.Principal{Actor: events.Actor{Kind: events.Human, Name: who.Name, Via: c.platform.Name()}},
 		Role: who.Role, ReadOnly: r.ReadOnly, Board: r.Board, Tenant: r.Tenant, Assignee: r.Assignee,
-		To: u.Chat, Update: u.ID, Width: 48,
+		To: u.Chat, Update: u.ID, Time: at.In(c.Zone), Width: 48,
 	}
 }
 

@@ -13,6 +13,10 @@ import (
 	"github.com/hermesboard/hermes/projections"
 )
 
+// saidBefore stands below the answer to an update that was carried out before:
+// whoever did so ended before it was known whether they had answered.
+const saidBefore = "(carried out before; you may have this answer already)"
+
 // longest is how long one command may take.
 const longest = 30 * time.Second
 
@@ -35,6 +39,10 @@ func (c *Chat) run(ctx context.Context, u *Update, who Person, in Intent) error 
 	foot := ""
 	if seat.Last() > 0 {
 		foot = fmt.Sprintf("%s %d", call.Board, seat.Last())
+	}
+	if seat.Again() {
+		c.counts.again.Add(1)
+		foot += "\n" + saidBefore
 	}
 	text, file := shape(out, foot, in.Argv[0], Table[in.Argv[0]].Table, c.platform.Limits())
 	c.deliver(ctx, &Message{To: u.Chat, Text: text, File: file, ReplyTo: c.replyTo(u)})

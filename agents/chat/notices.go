@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/hermesboard/hermes/agents/notify"
 	"github.com/hermesboard/hermes/events"
+	"github.com/hermesboard/hermes/projections"
 )
 
 // Notices tells people through a platform. It is a notify.Sender.
@@ -16,9 +18,13 @@ type Notices struct {
 	Open func(board string, digest events.Digest) (io.ReadCloser, error)
 	// Warn is told of files that could not be sent; the message is. Nil = dropped.
 	Warn func(error)
+	Zone *time.Location // of the times in messages; nil = the host's
 }
 
-var _ notify.Sender = (*Notices)(nil)
+var (
+	_ notify.Sender  = (*Notices)(nil)
+	_ notify.Settler = (*Notices)(nil)
+)
 
 // Send sends a notice, and after it the files it names.
 func (s *Notices) Send(ctx context.Context, to events.Destination, n *notify.Notice) (string, error) {
@@ -41,6 +47,28 @@ func (s *Notices) file(ctx context.Context, to events.Destination, n *notify.Not
 	_, err := s.Platform.Send(ctx, &Message{To: to, ReplyTo: reply, Text: Words(n.Footer()), File: &File{Name: name, Size: size,
 		Open: func() (io.ReadCloser, error) { return s.Open(n.Board, digest) }}})
 	return err
+}
+
+// Settled implements notify.Settler.
+func (s *Notices) Settled(ctx context.Context, t *notify.Settlement) error {
+	zone := s.Zone
+	if zone == nil {
+		zone = time.Local
+	}
+	d := t.Detail
+	foot := fmt.Sprintf("%s %d", t.Board, t.Seq)
+	return s.Platform.Edit(ctx, t.Sent.Message, settled(&t.Sent, t.Name, settledBy(d, t.Sent.Of, zone), d, foot, s.Platform.Limits()))
+}
+
+// settled is what a message becomes when what it asked was settled: who did it,
+// and what the task does now.
+func settled(sent *projections.Sent, name, done string, d *projections.Detail, foot string, l Limits) *Message {
+	text := Text{{Words: fmt.Sprintf("%s · %s %s", name, d.ID, done), Style: Bold}, {Words: fmt.Sprintf("\n%s\n\n%s\n\n%s", clean(d.Title, 200), doing(d), foot)}}
+	m := &Message{To: sent.To, Text: text.Cut(l.Text, l)}
+	if sent.Token != "" {
+		m.Buttons = [][]Button{{{"Show", sent.Token + ":" + Show}}}
+	}
+	return m
 }
 
 // Render makes a message of a notice. It is pure.

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -37,15 +38,19 @@ var (
 	ErrTooManyCodes = errors.New("too many people wait to be let in")
 	ErrWrongCode    = errors.New("there is no such pairing code, or it is too old")
 	ErrLocked       = errors.New("too many wrong codes; try again in an hour")
+	ErrNotPaired    = errors.New("nobody of that name was let in by a code")
 )
 
 // Pairs lets new people in. A person gets a code in the chat, and an owner
-// confirms it. Of a code only a salted hash is kept. Safe for concurrent use in
-// one process; the file is read again for each change, and replaced whole.
+// confirms it, in the chat or from a command line. Of a code only a salted hash
+// is kept. Safe for concurrent use, by several processes too.
 type Pairs struct {
 	dir      string
 	platform string
-	mu       sync.Mutex
+
+	mu     sync.Mutex
+	people []Person    // as they were read last; guarded by mu
+	read   fs.FileInfo // of the file they were read from; nil = none; guarded by mu
 }
 
 // OpenPairs returns the pairing of a platform in a profile's folder.
@@ -77,31 +82,39 @@ type pending struct {
 	Until    time.Time `json:"until"`
 }
 
-// People returns those who were let in.
+// People returns those who were let in, as it stands now. It reads the file only
+// if that is another than before.
 func (p *Pairs) People() ([]Person, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	info, err := os.Stat(filepath.Join(p.dir, PairingFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		p.people, p.read = nil, nil
+		return nil, nil
+	}
+	if err == nil && p.read != nil && os.SameFile(info, p.read) && info.ModTime().Equal(p.read.ModTime()) && info.Size() == p.read.Size() {
+		return p.people, nil
+	}
 	f, err := p.load()
 	if err != nil {
-		return nil, err
+		return p.people, err
 	}
-	var list []Person
+	p.people, p.read = nil, info
 	for _, q := range f.People {
 		if role, err := ParseRole(q.Role); err == nil && q.Platform == p.platform {
-			list = append(list, Person{ID: q.ID, Name: q.Name, Role: role})
+			p.people = append(p.people, Person{ID: q.ID, Name: q.Name, Role: role})
 		}
 	}
-	return list, nil
+	return p.people, nil
 }
 
 // Code makes a code for somebody. Whoever has one that still holds gets none.
 func (p *Pairs) Code(id, name string, now time.Time) (code string, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	f, err := p.load()
+	f, done, err := p.open()
 	if err != nil {
 		return "", err
 	}
+	defer done()
 	f.Pending = slices.DeleteFunc(f.Pending, func(q pending) bool { return !now.Before(q.Until) })
 	if len(f.Pending) >= maxPending || slices.ContainsFunc(f.Pending, func(q pending) bool { return q.ID == id && q.Platform == p.platform }) {
 		return "", ErrTooManyCodes
@@ -120,12 +133,11 @@ func (p *Pairs) Code(id, name string, now time.Time) (code string, err error) {
 
 // Confirm lets in whoever has a code, which holds no longer after it.
 func (p *Pairs) Confirm(code string, role Role, by string, now time.Time) (Person, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	f, err := p.load()
+	f, done, err := p.open()
 	if err != nil {
 		return Person{}, err
 	}
+	defer done()
 	if now.Before(f.Locked) {
 		return Person{}, ErrLocked
 	}
@@ -153,6 +165,30 @@ func (p *Pairs) Confirm(code string, role Role, by string, now time.Time) (Perso
 func hashCode(salt, code string) string {
 	sum := sha256.Sum256([]byte(salt + " " + code))
 	return hex.EncodeToString(sum[:])
+}
+
+// open reads the file for a change; done ends the turn to do so.
+func (p *Pairs) open() (f pairing, done func(), err error) {
+	p.mu.Lock()
+	turn, err := os.Open(p.dir) // the folder stays when the file is replaced
+	if err != nil {
+		p.mu.Unlock()
+		return f, nil, fmt.Errorf("pairing: %w", err)
+	}
+	done = func() { turn.Close(); p.mu.Unlock() }
+	for {
+		if err = syscall.Flock(int(turn.Fd()), syscall.LOCK_EX); err != syscall.EINTR {
+			break
+		}
+	}
+	if err == nil {
+		f, err = p.load()
+	}
+	if err != nil {
+		done()
+		return f, nil, err
+	}
+	return f, done, nil
 }
 
 func (p *Pairs) load() (f pairing, err error) {

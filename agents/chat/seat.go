@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/boards/api"
@@ -25,6 +26,7 @@ type Call struct {
 	Assignee string             // of new tasks that name none
 	To       events.Destination // the chat, which is told what becomes of new tasks
 	Update   string             // what the platform calls the update
+	Time     time.Time          // of the update, in the chat's zone; the same whenever it comes
 	Width    int                // characters on a line
 }
 
@@ -38,9 +40,11 @@ type Seat struct {
 	id    events.BoardID
 	every bool // show all tenants
 
-	mu   sync.Mutex
-	done int    // commands so far
-	last uint64 // position of the last event made; 0 = none
+	mu    sync.Mutex
+	done  int    // commands so far
+	first bool   // one of them was carried out now
+	again bool   // one of them had been carried out before
+	last  uint64 // position of the last event made; 0 = none
 }
 
 // Sit gives a call a board.
@@ -57,6 +61,14 @@ func (s *Seat) Last() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last
+}
+
+// Again reports whether all that the call did had been done before, when its
+// update came the first time.
+func (s *Seat) Again() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.again && !s.first
 }
 
 // Close does nothing.
@@ -102,6 +114,8 @@ func (s *Seat) put(ctx context.Context, c boards.Command) (boards.Result, error)
 	s.done++
 	res, err := s.Board.Do(ctx, s.call.By, events.ForeignCommandID(s.id, s.call.To.Platform, key), c)
 	s.last = max(s.last, res.Last)
+	s.again = s.again || err == nil && res.Repeat
+	s.first = s.first || err == nil && !res.Repeat
 	return res, err
 }
 

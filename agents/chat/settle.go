@@ -28,6 +28,7 @@ type Answer struct {
 	Said    string         // the words or the choice
 	Settles bool           // the message is to say who did it
 	Ask     bool           // words are wanted: ask for them
+	Later   bool           // the reminder is to be put off
 	Toast   string         // what to say where nothing is changed
 }
 
@@ -39,7 +40,10 @@ func Settle(d *projections.Detail, of uint64, asked bool, action, text string, z
 	case words:
 		return reply(d, of, asked, text, zone)
 	case Later:
-		return Answer{Toast: "It stays as it is."}
+		if !asked || !isOpen(d, of) {
+			return Answer{Toast: SettledBy(d, of, zone)}
+		}
+		return Answer{Later: true}
 	}
 	if n, err := strconv.Atoi(action); err == nil {
 		return choice(d, of, n, zone)
@@ -115,6 +119,14 @@ var settling = map[events.Type]string{
 // SettledBy says who settled what the event at of asked: "already answered by
 // Kai 02:14: EUR".
 func SettledBy(d *projections.Detail, of uint64, zone *time.Location) string {
+	if done := settledBy(d, of, zone); done != "" {
+		return "already " + done
+	}
+	return fmt.Sprintf("nothing is asked here any more; %s is %s", d.ID, d.Status)
+}
+
+// settledBy is SettledBy for who was not asked; empty = nobody settled it.
+func settledBy(d *projections.Detail, of uint64, zone *time.Location) string {
 	for _, e := range d.Events {
 		done, ok := settling[e.Type]
 		if e.Seq <= of || !ok {
@@ -124,9 +136,12 @@ func SettledBy(d *projections.Detail, of uint64, zone *time.Location) string {
 		if d.Answer != nil && d.Answer.Seq == e.Seq {
 			said = d.Answer.Body
 		}
-		return "already " + by(done, e.Actor, e.Time, said, zone)
+		if e.Type == (events.TaskCompleted{}).Type() && d.Verdict == events.Cancelled {
+			done = "cancelled"
+		}
+		return by(done, e.Actor, e.Time, said, zone)
 	}
-	return fmt.Sprintf("nothing is asked here any more; %s is %s", d.ID, d.Status)
+	return ""
 }
 
 // by says who did something: "answered by Kai 02:14: EUR".

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hermesboard/hermes/agents/notify"
 	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/projections"
@@ -17,6 +18,16 @@ func task(status events.Status, change func(*projections.Detail)) *projections.D
 		change(d)
 	}
 	return d
+}
+
+// TestSettlingWords: there is a word for everything that settles, and for nothing else.
+func TestSettlingWords(t *testing.T) {
+	for _, k := range events.Catalog() {
+		kind := k.Type
+		if _, ok := settling[kind]; ok != notify.Settles(kind) {
+			t.Errorf("%s: has a word %v, settles %v", kind, ok, notify.Settles(kind))
+		}
+	}
 }
 
 func TestSettle(t *testing.T) {
@@ -60,7 +71,8 @@ func TestSettle(t *testing.T) {
 		{"stop", running, false, Stop, "", boards.StopRun{Task: 7, Then: events.ThenBlock, Reason: "stopped from a chat"}, ""},
 		{"stop, blocked", blocked, true, Stop, "", boards.CompleteTask{Task: 7, Verdict: events.Cancelled, Summary: "cancelled from a chat"}, ""},
 		{"stop, done", task(events.Done, nil), true, Stop, "", nil, "t7 is done."},
-		{"later", blocked, true, Later, "", nil, "It stays as it is."},
+		{"later", blocked, true, Later, "", nil, ""},
+		{"later, too late", answered, true, Later, "", nil, "already answered by Kai 02:14: EUR"},
 		{"nonsense", blocked, true, "x", "", nil, "This button is not one of mine."},
 	} {
 		got := Settle(tc.d, 5, tc.asked, tc.action, tc.text, time.UTC)

@@ -48,8 +48,5 @@ func (c *Chat) confirm(ctx context.Context, u *Update, who Person, argv []string
 		c.tell(ctx, u, sentence(err))
 		return
 	}
-	c.mu.Lock()
-	c.more = append(c.more, p)
-	c.mu.Unlock()
 	c.tell(ctx, u, fmt.Sprintf("%s is a %s now.", clean(p.Name, 60), role))
 }

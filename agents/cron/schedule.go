@@ -87,7 +87,7 @@ func (s Schedule) face(t time.Time) time.Time {
 func (s Schedule) instant(face time.Time) time.Time {
 	at := time.Date(face.Year(), face.Month(), face.Day(), face.Hour(), face.Minute(), face.Second(), 0, s.zone)
 	if s.face(at).Equal(face) {
-		if earlier := at.Add(-overlap(at)); s.face(earlier).Equal(face) {
+		if earlier := at.Add(-overlap(at)); earlier.Before(at) && s.face(earlier).Equal(face) {
 			return earlier
 		}
 		return at
@@ -99,7 +99,8 @@ func (s Schedule) instant(face time.Time) time.Time {
 	return from
 }
 
-// overlap is by how much the clock was put back when the zone of t began.
+// overlap is by how much the clock was put back when the zone of t began;
+// negative if it was put forward.
 func overlap(t time.Time) time.Duration {
 	from, _ := t.ZoneBounds()
 	if from.IsZero() {

@@ -44,6 +44,8 @@ func TestClockChanges(t *testing.T) {
 		{"skipped twice in the gap", "0,30 2 * * *", "Europe/Berlin", "2026-03-28T12:00Z", "2026-03-30T12:00Z", "29T01:00 30T00:00 30T00:30"},
 		{"repeated", "30 2 * * *", "Europe/Berlin", "2026-10-23T12:00Z", "2026-10-26T12:00Z", "24T00:30 25T00:30 26T01:30"},
 		{"repeated, from between", "30 2 * * *", "Europe/Berlin", "2026-10-25T00:45Z", "2026-10-26T12:00Z", "26T01:30"},
+		{"repeated, in America", "30 1 * * *", "America/New_York", "2026-10-31T12:00Z", "2026-11-02T12:00Z", "01T05:30 02T06:30"},
+		{"repeated on the hour, in America", "0,59 1-3 * * 0", "America/New_York", "2026-11-01T00:00Z", "2026-11-01T09:00Z", "01T05:00 01T05:59 01T07:00 01T07:59 01T08:00 01T08:59"},
 		{"every hour, skipped", "30 * * * *", "Europe/Berlin", "2026-03-29T00:00Z", "2026-03-29T03:00Z", "29T00:30 29T01:30 29T02:30"},
 		{"every hour, repeated", "30 * * * *", "Europe/Berlin", "2026-10-25T00:00Z", "2026-10-25T03:00Z", "25T00:30 25T01:30 25T02:30"},
 		{"midnight skipped", "0 0 * * *", "Africa/Cairo", "2026-04-22T12:00Z", "2026-04-25T12:00Z", "22T22:00 23T22:00 24T21:00"},

@@ -117,7 +117,7 @@ func (a *answer) next(b []byte) []byte {
 			a.pass(piece)
 			a.long = !ends
 		case ends:
-			if !a.line(bytes.TrimRight(line, "\r\n")) {
+			if !a.line(line) {
 				a.pass(line)
 			}
 			a.part = a.part[:0]
@@ -141,20 +141,31 @@ func (a *answer) pass(b []byte) {
 
 // rest is what waits at the end of a stream.
 func (a *answer) rest() []byte {
-	if !a.hidden || len(a.part) == 0 || a.line(bytes.TrimRight(a.part, "\r\n")) {
+	if !a.hidden || len(a.part) == 0 || a.line(a.part) {
 		return nil
 	}
 	return a.part
 }
 
 var (
+	newline, carriage = []byte("\n"), []byte("\r")
+
 	hasUsage = []byte(`"usage"`)
 	hasError = []byte(`"error"`)
 	hasStop  = []byte(`"message_stop"`)
+
+	// wordsOnly begins what most of a stream of Messages is: lines in which only
+	// words can be.
+	wordsOnly = []byte(`data: {"type":"content_block_delta",`)
 )
 
 // line looks at one line of a stream and reports whether it is to be left out.
 func (a *answer) line(line []byte) (leave bool) {
+	if bytes.HasPrefix(line, wordsOnly) {
+		a.words++
+		return false
+	}
+	line = bytes.TrimSuffix(bytes.TrimSuffix(line, newline), carriage)
 	data, ok := bytes.CutPrefix(line, []byte("data:"))
 	if !ok {
 		leave = a.left && len(line) == 0

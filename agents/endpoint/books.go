@@ -14,12 +14,15 @@ import (
 )
 
 // Budget is a bound on what a run may spend in all. Of a field, zero is no
-// bound, and less than that means that nothing may be spent.
+// bound; [Nothing] and all that is less than zero lets nothing be spent.
 type Budget struct {
 	CostMicros int64  // millionths of the home's currency
 	Tokens     int64  // read and written ones, without what came from the provider's cache
 	What       string // whose, for people: "a run", "what is left for the task"
 }
+
+// Nothing as a bound of a [Budget] says that nothing may be spent.
+const Nothing = -1
 
 // reached reports whether this much of the budget, in parts of a hundred, is spent.
 func (b Budget) reached(percent int64, s spent) bool {

@@ -1,7 +1,6 @@
 package endpoint
 
 import (
-	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -89,25 +88,25 @@ func (e *Endpoint) carry(ctx context.Context, w http.ResponseWriter, q *request,
 	case res.StatusCode < 200 || res.StatusCode >= 300:
 		return e.failed(ctx, w, a, res)
 	case kind == "text/event-stream":
-		e.stream(ctx, w, a, res)
+		e.stream(ctx, cancel, w, a, res)
 		return nil
 	}
-	return e.wholly(ctx, w, q, a, res)
+	return e.wholly(ctx, cancel, w, q, a, res)
 }
 
 // outgoing is the request as the upstream sees it.
 func (e *Endpoint) outgoing(ctx context.Context, q *request) (*http.Request, error) {
 	to := *e.target
 	to.Path, to.RawPath, to.RawQuery = strings.TrimSuffix(to.Path, "/")+q.path, "", q.query
-	var body io.Reader
-	if q.body != nil {
-		body = bytes.NewReader(q.body)
-	}
-	req, err := http.NewRequestWithContext(ctx, q.method, to.String(), body)
+	req, err := http.NewRequestWithContext(ctx, q.method, to.String(), nil)
 	if err != nil {
 		return nil, err
 	}
 	req.Header = q.header
+	if q.loan != nil {
+		req.GetBody = func() (io.ReadCloser, error) { return q.loan.reader(q.body), nil }
+		req.Body, req.ContentLength = q.loan.reader(q.body), int64(len(q.body))
+	}
 	key := e.opts.Credential.Reveal()
 	switch {
 	case key == "" || !q.known:

@@ -20,8 +20,9 @@
 // followed. What is said to the model is not looked at: a provider that fetches
 // addresses or runs tools for a conversation is a way out for data.
 //
-// Answers are passed on as they come. Streams are flushed at every read, and a
-// line longer than 4 MiB is passed on without being looked at. Two things are
+// Answers are passed on as they come: a word at once, and together what comes
+// while another piece is on its way. A line longer than 4 MiB is passed on
+// without being looked at. Two things are
 // changed: an answer is asked for uncompressed, and a stream of Chat
 // Completions is always asked for its usage; the chunk that only carries it
 // goes inside if the agent asked for it too.
@@ -45,7 +46,10 @@
 // # Failures
 //
 // What a provider refuses is told by the status and the error's type, never by
-// its prose. The last failure stays until an answer of a model succeeds. A
+// its prose. So an account without credit is one where the provider has a type
+// for it (402, billing_error, insufficient_quota), and a request that makes no
+// sense where it has none: Anthropic answers with 400 and invalid_request_error,
+// and says the rest in words. Neither is repeated by itself. The last failure stays until an answer of a model succeeds. A
 // refusal for want of credit, or for longer than a minute, goes inside as the
 // end of a budget does, and so does every request after twenty failures in a
 // row: some programs would wait for hours, in the place of others.

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -120,7 +121,8 @@ func (e *Endpoint) transport() *http.Transport {
 			if err != nil {
 				return nil, err
 			}
-			return &countedConn{c, &e.wire}, nil
+			counted := &countedConn{c, &e.wire}
+			return &amplyRead{counted, bufio.NewReaderSize(counted, chunkBytes)}, nil
 		},
 		TLSClientConfig: e.opts.TLS, TLSHandshakeTimeout: 30 * time.Second,
 		ForceAttemptHTTP2: true, DisableCompression: true,
@@ -128,6 +130,15 @@ func (e *Endpoint) transport() *http.Transport {
 		MaxResponseHeaderBytes: 64 << 10, ReadBufferSize: chunkBytes, WriteBufferSize: 16 << 10,
 	}
 }
+
+// amplyRead takes all that has come at once: TLS would ask for each record's
+// head, and then for its body.
+type amplyRead struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func (c *amplyRead) Read(b []byte) (int, error) { return c.r.Read(b) }
 
 // countedConn counts what it carries.
 type countedConn struct {

@@ -17,7 +17,7 @@ import (
 
 // Failure is why a model did not answer. The zero value is no failure.
 type Failure struct {
-	Outcome events.Outcome `json:"outcome,omitzero"` // auth, credit, rate_limited, overloaded or budget
+	Outcome events.Outcome `json:"outcome,omitzero"` // auth, credit, rate_limited, overloaded, invalid_request or budget
 	Reason  string         `json:"reason,omitzero"`  // a line for people, without what the provider said
 	Status  int            `json:"status,omitzero"`  // of the provider's answer; 0 = none, or in the middle of one
 	Type    string         `json:"type,omitzero"`    // the error's, as the provider names it
@@ -66,6 +66,7 @@ var errorTypes = map[string]events.Outcome{
 var says = map[events.Outcome]string{
 	events.OutcomeAuthFailed: "refuses the agent's credential", events.OutcomeNoCredit: "says that the account has no credit left",
 	events.OutcomeRateLimited: "has had too many requests for now", events.OutcomeOverloaded: "is in trouble",
+	events.OutcomeInvalidRequest: "refuses what it was asked",
 }
 
 // apiError is an error as the three APIs write it.
@@ -76,8 +77,13 @@ type apiError struct {
 	ResetsIn float64 `json:"resets_in_seconds"`
 }
 
-// classify types an error of the upstream; the zero failure is one that is the
-// request's own fault.
+// invalidTypes are those of errors in the middle of a stream, which has no
+// status, that are the request's own fault.
+var invalidTypes = []string{"invalid_request_error", "not_found_error", "request_too_large"}
+
+// classify types an error of the upstream. What it says in prose alone counts
+// for nothing: Anthropic answers an account without credit with 400 and
+// invalid_request_error, as it does a request that makes no sense.
 func (e *Endpoint) classify(status int, h http.Header, said apiError) Failure {
 	f := Failure{Status: status}
 	for _, word := range []any{said.Code, said.Type} { // a code says more than a type
@@ -88,6 +94,9 @@ func (e *Endpoint) classify(status int, h http.Header, said apiError) Failure {
 	}
 	if f.Outcome == 0 {
 		f.Outcome = ofStatus(status)
+	}
+	if kind, _ := said.Type.(string); slices.Contains(invalidTypes, kind) && (f.Outcome == events.OutcomeInvalidRequest || f.Outcome == 0 && status == 0) {
+		f.Outcome, f.Type = events.OutcomeInvalidRequest, kind
 	}
 	if f.Outcome == 0 {
 		return Failure{}
@@ -108,8 +117,10 @@ func ofStatus(status int) events.Outcome {
 		return events.OutcomeNoCredit
 	case status == http.StatusTooManyRequests:
 		return events.OutcomeRateLimited
-	case status >= 500, status >= 300 && status < 400:
+	case status >= 500, status >= 300 && status < 400, status == http.StatusRequestTimeout:
 		return events.OutcomeOverloaded
+	case status >= 400:
+		return events.OutcomeInvalidRequest
 	}
 	return 0
 }

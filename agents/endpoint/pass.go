@@ -77,10 +77,10 @@ func (e *Endpoint) failed(ctx context.Context, w http.ResponseWriter, a *answer,
 
 // stream passes a stream on as it comes. One that does not come to its end is
 // broken off inside as well.
-func (e *Endpoint) stream(ctx context.Context, w http.ResponseWriter, a *answer, res *http.Response) {
+func (e *Endpoint) stream(ctx context.Context, cancel context.CancelCauseFunc, w http.ResponseWriter, a *answer, res *http.Response) {
 	e.head(w, res)
 	w.WriteHeader(res.StatusCode)
-	out := e.outlet(ctx, w)
+	out := e.outlet(ctx, cancel, w)
 	defer out.stop()
 	err := out.flush()
 	if err == nil {
@@ -125,13 +125,13 @@ func (e *Endpoint) judge(a *answer) {
 }
 
 // wholly passes on an answer that is no stream.
-func (e *Endpoint) wholly(ctx context.Context, w http.ResponseWriter, q *request, a *answer, res *http.Response) *refusal {
+func (e *Endpoint) wholly(ctx context.Context, cancel context.CancelCauseFunc, w http.ResponseWriter, q *request, a *answer, res *http.Response) *refusal {
 	b, err := io.ReadAll(io.LimitReader(res.Body, maxWhole+1))
 	if err != nil {
 		return e.lost(ctx, a, err)
 	}
 	if len(b) > maxWhole {
-		e.long(ctx, w, a, res, b)
+		e.long(ctx, cancel, w, a, res, b)
 		return nil
 	}
 	if a.counts {
@@ -155,10 +155,10 @@ func (e *Endpoint) wholly(ctx context.Context, w http.ResponseWriter, q *request
 
 // long passes on an answer that is too long to be looked at, of which b was
 // read.
-func (e *Endpoint) long(ctx context.Context, w http.ResponseWriter, a *answer, res *http.Response, b []byte) {
+func (e *Endpoint) long(ctx context.Context, cancel context.CancelCauseFunc, w http.ResponseWriter, a *answer, res *http.Response, b []byte) {
 	e.head(w, res)
 	w.WriteHeader(res.StatusCode)
-	out := e.outlet(ctx, w)
+	out := e.outlet(ctx, cancel, w)
 	defer out.stop()
 	n := int64(0)
 	err := out.copy(io.MultiReader(bytes.NewReader(b), res.Body), func(b []byte) []byte {
@@ -172,36 +172,18 @@ func (e *Endpoint) long(ctx context.Context, w http.ResponseWriter, a *answer, r
 
 // outlet is where an answer goes inside, piece by piece, as long as ctx lasts.
 type outlet struct {
-	ctx   context.Context
-	w     http.ResponseWriter
-	rc    *http.ResponseController
-	scrub *scrubber
-	stop  func() bool
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	w      http.ResponseWriter
+	rc     *http.ResponseController
+	scrub  *scrubber
+	stop   func() bool
 }
 
-func (e *Endpoint) outlet(ctx context.Context, w http.ResponseWriter) *outlet {
-	o := &outlet{ctx: ctx, w: w, rc: http.NewResponseController(w), scrub: e.scrubber()}
+func (e *Endpoint) outlet(ctx context.Context, cancel context.CancelCauseFunc, w http.ResponseWriter) *outlet {
+	o := &outlet{ctx: ctx, cancel: cancel, w: w, rc: http.NewResponseController(w), scrub: e.scrubber()}
 	o.stop = context.AfterFunc(ctx, func() { o.rc.SetWriteDeadline(time.Unix(1, 0)) }) // an agent that does not read holds nobody up
 	return o
-}
-
-// copy passes on what is read, through look, until the end.
-func (o *outlet) copy(from io.Reader, look func([]byte) []byte) error {
-	buf := chunks.Get().(*[chunkBytes]byte)
-	defer chunks.Put(buf)
-	for {
-		n, err := from.Read(buf[:])
-		if n > 0 {
-			if err := o.write(look(buf[:n]), false); err != nil {
-				return err
-			}
-		}
-		if err == io.EOF {
-			return nil
-		} else if err != nil {
-			return err
-		}
-	}
 }
 
 // write passes on a piece, at once; with last, all that is left.

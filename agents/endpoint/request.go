@@ -33,8 +33,9 @@ type request struct {
 	method, path, query string
 	header              http.Header // of sentHeaders
 	body                []byte
-	known               bool // by the run's token
-	generates           bool // a model is to answer
+	loan                *loan // in which the body lies; nil = there is none
+	known               bool  // by the run's token
+	generates           bool  // a model is to answer
 
 	// Of requests that a model answers.
 	model  string
@@ -96,7 +97,10 @@ func (e *Endpoint) read(w http.ResponseWriter, r *http.Request, q *request) (lea
 			return leave, badRequest("it was given up")
 		}
 	}
-	var b bytes.Buffer
+	q.loan = borrow()
+	give := leave
+	leave = func() { give(); q.loan.done() }
+	b := &q.loan.Buffer
 	b.Grow(int(max(r.ContentLength, 0)) + bytes.MinRead)
 	_, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, e.opts.MaxRequestBytes))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {

@@ -319,7 +319,7 @@ func TestFailures(t *testing.T) {
 		"overloaded":          {[]runtimetest.Reply{fails(529, "overloaded_error", nil), fails(500, "api_error", nil), done}, "", 0, []time.Duration{2 * time.Second, 4 * time.Second}},
 		"for good": {slices.Repeat([]runtimetest.Reply{fails(529, "overloaded_error", nil)}, tries), runtime.Overloaded, 0,
 			[]time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second}},
-		"our fault": {[]runtimetest.Reply{fails(400, "invalid_request_error", nil)}, runtime.Other, 0, nil},
+		"our fault": {[]runtimetest.Reply{fails(400, "invalid_request_error", nil)}, runtime.Invalid, 0, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := newAttempt(t, agents.Anthropic, says(t, c.replies...))

@@ -63,6 +63,8 @@ func (e *apiError) class(status int) runtime.Class {
 		return runtime.RateLimited
 	case status >= 500:
 		return runtime.Overloaded
+	case status >= 400, e.Type == "invalid_request_error", e.Type == "not_found_error", e.Type == "request_too_large":
+		return runtime.Invalid
 	}
 	return runtime.Other
 }

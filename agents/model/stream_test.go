@@ -136,8 +136,8 @@ func TestRefusals(t *testing.T) {
 		"a word":            {429, map[string]string{"Retry-After": "soon"}, ``, runtime.RateLimited, "0s", true},
 		"overloaded":        {529, nil, `{"error":{"type":"overloaded_error"}}`, runtime.Overloaded, "0s", true},
 		"a page":            {502, nil, `<html>` + strings.Repeat("x", 1<<16), runtime.Overloaded, "0s", true},
-		"our fault":         {400, nil, `{"error":{"type":"invalid_request_error","message":"bad\nthing"}}`, runtime.Other, "0s", false},
-		"no such model":     {404, nil, `{"error":{"code":404}}`, runtime.Other, "0s", false},
+		"our fault":         {400, nil, `{"error":{"type":"invalid_request_error","message":"bad\nthing"}}`, runtime.Invalid, "0s", false},
+		"no such model":     {404, nil, `{"error":{"code":404}}`, runtime.Invalid, "0s", false},
 		"elsewhere":         {302, map[string]string{"Location": "http://evil.example"}, ``, runtime.Other, "0s", false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/boards/api"
 	"github.com/hermesboard/hermes/events"
+	"github.com/hermesboard/hermes/events/logtest"
 	"github.com/hermesboard/hermes/projections"
 )
 
@@ -196,24 +197,11 @@ func (b *board) Read(_ context.Context, from uint64, limit int) ([]events.Entry,
 }
 
 func (b *board) Follow(ctx context.Context, from uint64, yield func(events.Entry) error) error {
-	for {
+	return logtest.Follow(ctx, from, func() ([]events.Entry, <-chan struct{}) {
 		b.mu.Lock()
-		next, more := b.entries[min(int(from)-1, len(b.entries)):], b.more
-		b.mu.Unlock()
-		for _, e := range next {
-			if err := yield(e); err != nil {
-				return err
-			}
-			from = e.Seq + 1
-		}
-		if len(next) == 0 {
-			select {
-			case <-more:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-	}
+		defer b.mu.Unlock()
+		return b.entries, b.more
+	}, yield)
 }
 
 func (b *board) Policy(context.Context) (events.Policy, uint64, error) {

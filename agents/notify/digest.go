@@ -12,6 +12,7 @@ import (
 type Digest struct {
 	Since, Until string // local times of day, for example "Mon 07:30"
 	Boards       []BoardDigest
+	Up, Gateways int // gateways that run, of those that should; 0 = not said
 }
 
 // BoardDigest is one board of a digest.
@@ -42,12 +43,19 @@ func (d *Digest) lines() []string {
 		micros, budget = micros+b.Micros, budget+b.Budget
 		alike = alike && b.Currency == d.Boards[0].Currency
 	}
+	var sums []string
 	if alike && len(d.Boards) > 0 {
 		sum := projections.Money(micros, d.Boards[0].Currency)
 		if budget > 0 {
 			sum += " of " + projections.Money(budget, d.Boards[0].Currency) + " a day"
 		}
-		lines = append(lines, sum+".")
+		sums = append(sums, sum+".")
+	}
+	if d.Gateways > 0 {
+		sums = append(sums, fmt.Sprintf("Gateways %d of %d up.", d.Up, d.Gateways))
+	}
+	if len(sums) > 0 {
+		lines = append(lines, strings.Join(sums, " "))
 	}
 	return append(lines, "Heads: "+strings.Join(heads, " · "))
 }

@@ -19,7 +19,7 @@ func digest(t *testing.T, p *platform, at string, list ...*board) (stop func()) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &notify.Digester{At: clock, Zone: time.UTC, Platforms: to(p), Warn: func(error) {},
+	d := &notify.Digester{At: clock, Zone: time.UTC, Platforms: to(p), Warn: func(error) {}, Gateways: func() (int, int) { return 3, 4 },
 		Boards: func(context.Context) (all []notify.Board, err error) {
 			for _, b := range list {
 				all = append(all, b)
@@ -63,12 +63,12 @@ func TestDigestOnceADay(t *testing.T) {
 			t.Fatalf("got %+v, want one digest each", got)
 		}
 		text := got[0].notice.Text()
-		for _, want := range []string{"Good morning. ", "2 boards", "acme: 1 done, 1 needs you (t2)", "beta: nothing", "Heads: acme ", "$0.00 of $50.00 a day"} {
+		for _, want := range []string{"Good morning. ", "2 boards", "acme: 1 done, 1 needs you (t2)", "beta: nothing", "Heads: acme ", "$0.00 of $50.00 a day. Gateways 3 of 4 up.\n"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("got\n%s\nwant %q in it", text, want)
 			}
 		}
-		if other := got[1].notice.Text(); strings.Contains(other, "acme") || !strings.Contains(other, "beta: nothing") {
+		if other := got[1].notice.Text(); strings.Contains(other, "acme") || strings.Contains(other, "Gateways") || !strings.Contains(other, "beta: nothing") {
 			t.Errorf("got\n%s", other)
 		}
 		stop = digest(t, p, "07:30", acme, beta)

@@ -27,7 +27,10 @@ type Digester struct {
 	// Boards returns the boards that are told of, in a fixed order. They stay the
 	// caller's.
 	Boards func(ctx context.Context) ([]Board, error)
-	Warn   func(error)
+	// Gateways counts the gateways that run and those that should, which is said
+	// to who is told of all boards; nil = to nobody.
+	Gateways func() (up, all int)
+	Warn     func(error)
 
 	refused map[string]bool // tokens of those that a platform refused for good
 }
@@ -68,7 +71,8 @@ func (d *Digester) tick(ctx context.Context, now time.Time) error {
 	}
 	var failed error
 	for _, dest := range to {
-		if err := d.send(ctx, dest, of[dest], now, due); err != nil {
+		all := len(of[dest]) == len(list)
+		if err := d.send(ctx, dest, of[dest], all, now, due); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", projections.DestinationName(dest), err))
 		}
 	}
@@ -106,7 +110,7 @@ func (d *Digester) readers(ctx context.Context, list []Board) (to []events.Desti
 
 // send sends one destination its digest of the day, unless it has it. That it
 // was sent is put on record on the first of its boards, and looked for on all.
-func (d *Digester) send(ctx context.Context, to events.Destination, of []told, now, due time.Time) error {
+func (d *Digester) send(ctx context.Context, to events.Destination, of []told, all bool, now, due time.Time) error {
 	token := Token(events.BoardID{}, "digest "+due.Format(time.DateOnly), 0, to)
 	if d.refused[token] {
 		return nil
@@ -118,6 +122,9 @@ func (d *Digester) send(ctx context.Context, to events.Destination, of []told, n
 	}
 	n := Notice{Board: of[0].info.Slug, Name: of[0].info.Slug, Seq: of[0].info.Head.Seq, Time: events.TimeOf(now), Kind: Morning, Token: token,
 		Digest: &Digest{Since: due.AddDate(0, 0, -1).Format("Mon 15:04"), Until: now.Format("Mon 15:04")}}
+	if all && d.Gateways != nil {
+		n.Digest.Up, n.Digest.Gateways = d.Gateways()
+	}
 	for _, t := range of {
 		b, err := summarize(ctx, t, offsetOf(to), events.TimeOf(now.AddDate(0, 0, -7)))
 		if err != nil {

@@ -18,6 +18,8 @@ const (
 	Crashed          Kind = "crashed"
 	TimedOut         Kind = "timed_out"
 	OverBudget       Kind = "budget"
+	BudgetLow        Kind = "budget_low"
+	BudgetSpent      Kind = "budget_spent"
 	PlanFailed       Kind = "plan_failed"
 	AgentHeld        Kind = "agent_held"
 	Morning          Kind = "digest"  // how all boards stand
@@ -50,6 +52,11 @@ func KindOf(r *events.Record) Kind {
 		}
 	case events.AgentHeld:
 		return AgentHeld
+	case events.BudgetReached:
+		if p.Percent < 100 {
+			return BudgetLow
+		}
+		return BudgetSpent
 	}
 	return ""
 }
@@ -59,7 +66,7 @@ func KindOf(r *events.Record) Kind {
 func mayTell(t events.Type) bool {
 	switch t {
 	case "task.completed", "task.approved", "task.blocked", "task.review_requested", "task.changes_requested", "task.plan_failed",
-		"run.ended", "agent.held", "notify.retried":
+		"run.ended", "agent.held", "budget.reached", "notify.retried":
 		return true
 	}
 	return false

@@ -12,6 +12,7 @@ func TestMayTell(t *testing.T) {
 		events.TaskCompleted{Verdict: events.Pass}, events.TaskCompleted{Verdict: events.Fail}, events.TaskApproved{},
 		events.TaskBlocked{Kind: events.BlockNeedsInput, To: events.Blocked}, events.TaskBlocked{Kind: events.BlockGaveUp, To: events.Blocked},
 		events.TaskBlocked{Kind: events.BlockLoop, To: events.Blocked}, events.ReviewRequested{}, events.ChangesAsked{}, events.PlanFailed{}, events.AgentHeld{},
+		events.BudgetReached{Percent: 80}, events.BudgetReached{Percent: 100},
 		events.RunEnded{Outcome: events.OutcomeCrashed, To: events.Ready}, events.RunEnded{Outcome: events.OutcomeTimedOut, To: events.Ready},
 		events.RunEnded{Outcome: events.OutcomeOverBudget, To: events.Ready},
 	}

@@ -22,6 +22,7 @@ const (
 	Tries     = 12            // refusals
 	Patience  = 6 * time.Hour // of a network, or a rate limit, that is at fault
 	LostTries = 3             // answers lost: each may have left a message behind
+	maxWait   = time.Hour     // of what a platform asks for
 )
 
 // What is sent as one message after downtime.
@@ -52,6 +53,8 @@ type trouble struct {
 	refused int
 	lost    int
 	wait    time.Duration // what the platform asked for; 0 = nothing
+	edits   int           // of messages whose question was settled
+	settled bool          // there is none left to change
 }
 
 // letter is a message and the events it tells.
@@ -72,7 +75,7 @@ type subject struct {
 // board that is gone ends it before.
 func (l *lane) run(ctx context.Context, from uint64) error {
 	sub := bus.NewSubscriber(l.n.board, bus.Options{Name: offsetName(l.to), Board: l.n.slug, From: from,
-		Types: mayTell, Wants: l.looks, Wait: l.wait})
+		Types: func(t events.Type) bool { return mayTell(t) || maySettle(t) }, Wants: l.looks, Wait: l.wait})
 	defer sub.Close()
 	err := bus.Consume(ctx, sub, l.handle)
 	if err != nil && ctx.Err() == nil {
@@ -86,7 +89,7 @@ func (l *lane) looks(r *events.Record) bool {
 	if p, ok := r.Data.(events.NotifyRetried); ok {
 		return p.To == l.to
 	}
-	return KindOf(r) != ""
+	return KindOf(r) != "" || l.settler() != nil && settles(r)
 }
 
 // wait is how long to wait after the n-th failure.
@@ -122,6 +125,11 @@ func (l *lane) event(ctx context.Context, trigger uint64) error {
 		if e, raw, err = l.n.entry(ctx, retried.Of); err != nil {
 			return err
 		}
+	} else if err := l.settle(ctx, e); err != nil {
+		return err
+	}
+	if KindOf(&e.Record) == "" { // it only settled something
+		return nil
 	}
 	now, err := l.n.board.Notices(ctx)
 	if err != nil {
@@ -213,7 +221,7 @@ func (l *lane) gather(ctx context.Context, now api.Notices, e *projections.Entry
 	if !l.late(e, clock) {
 		return nil
 	}
-	items := []Item{{t.notice.Seq, t.notice.Time, t.notice.Task, t.notice.Kind, t.notice.Title, t.notice.Over}}
+	items := []Item{t.notice.item()}
 	about := t.about
 	quiet := l.hushed(e)
 	for from := e.Record.Seq + 1; len(items) < maxItem; {
@@ -272,7 +280,7 @@ func (l *lane) item(ctx context.Context, now api.Notices, e *projections.Entry) 
 		return Item{}, false, err
 	}
 	n := Build(e, f)
-	return Item{n.Seq, n.Time, n.Task, n.Kind, n.Title, n.Over}, true, nil
+	return n.item(), true, nil
 }
 
 // tell sends a letter once, and puts on record what came of it.
@@ -328,7 +336,7 @@ func (t *trouble) over(err error, now time.Time) bool {
 		t.lost++
 		return t.lost >= LostTries
 	case errors.As(err, &later):
-		t.wait = min(later.After, time.Hour)
+		t.wait = min(later.After, maxWait)
 	}
 	t.refused++
 	if ofNetwork(err) {

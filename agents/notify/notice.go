@@ -33,6 +33,7 @@ type Notice struct {
 	Done     uint32   // progress, where the agent counts it
 	Total    uint32
 	Spent    string // what the task has cost so far; empty = nothing
+	Budget   string // how much is spent of which; empty = it is about no budget
 	Files    []projections.ArtifactRow
 	HoldsUp  []events.TaskID // tasks that wait for this one
 	Next     string          // what to type; empty where nothing is to be done
@@ -54,6 +55,10 @@ type Item struct {
 	Kind  Kind
 	Title string
 	Over  bool // it waited for a person and does so no more
+}
+
+func (n *Notice) item() Item {
+	return Item{n.Seq, n.Time, n.Task, n.Kind, first(n.Budget, n.Title), n.Over}
 }
 
 // Facts is what the board knows at the time of telling.
@@ -85,6 +90,9 @@ func Build(e *projections.Entry, f Facts) Notice {
 	}
 	if f.Detail != nil {
 		n.ofTask(e, f)
+	}
+	if p, ok := r.Data.(events.BudgetReached); ok {
+		n.ofBudget(r, p)
 	}
 	return n
 }
@@ -155,6 +163,8 @@ func (n *Notice) Headline() string {
 		return n.Digest.headline()
 	case AgentHeld:
 		return fmt.Sprintf("%s · %s is held and starts nothing", n.Name, n.Agent)
+	case BudgetLow, BudgetSpent:
+		return n.Name + " · " + n.Budget
 	}
 	what := happened[n.Kind]
 	switch {
@@ -201,7 +211,7 @@ func (n *Notice) Body() []string {
 	for _, f := range n.Files {
 		lines = append(lines, fmt.Sprintf("%s (%s)", plainLine(f.Name), projections.Size(f.Size)))
 	}
-	if n.NeedsYou && n.Next != "" {
+	if n.Next != "" && (n.NeedsYou || n.Budget != "") {
 		lines = append(lines, n.Next)
 	}
 	if n.Again {

@@ -40,7 +40,9 @@ func TestEveryKind(t *testing.T) {
 		b.must(t, boards.Subscribe{To: chat1})
 		_, stop := run(t, b, notify.Options{Platforms: to(p)})
 		defer stop()
-		id := func() events.TaskID { return b.create(t, boards.NewTask{Title: "Prices", Assignee: "ann"}) }
+		id := func() events.TaskID {
+			return b.create(t, boards.NewTask{Title: "Prices", Assignee: "ann", MaxRetries: 3})
+		}
 		crashed, timed, killed, lost, over, review, stopped := id(), id(), id(), id(), id(), id(), id()
 		b.attempt(t, crashed, events.OutcomeCrashed)
 		b.attempt(t, timed, events.OutcomeTimedOut)

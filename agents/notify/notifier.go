@@ -221,16 +221,27 @@ func (n *Notifier) facts(ctx context.Context, e *projections.Entry) (f Facts, er
 // covers reports whether a subscription wants an event. What happened before it
 // was made it does not want, nor what belonged to another tenant.
 func covers(s *projections.Subscription, r *events.Record, d *projections.Detail) bool {
-	held, _ := r.Data.(events.AgentHeld)
+	agent := agentOf(r)
 	switch {
 	case s.Since >= r.Seq:
 		return false
 	case s.Task != 0:
 		return s.Task == r.Task
 	case s.Tenant != "":
-		return d != nil && d.Tenant == s.Tenant && r.Tenant == s.Tenant
+		return r.Tenant == s.Tenant && (d == nil || d.Tenant == s.Tenant)
 	case s.Agent != "":
-		return held.Agent == s.Agent || d != nil && (d.Assignee == s.Agent || d.Implementer == s.Agent)
+		return agent == s.Agent || d != nil && (d.Assignee == s.Agent || d.Implementer == s.Agent)
 	}
 	return true
+}
+
+// agentOf returns whom an event is about that is about an agent.
+func agentOf(r *events.Record) string {
+	switch p := r.Data.(type) {
+	case events.AgentHeld:
+		return p.Agent
+	case events.BudgetReached:
+		return p.Agent
+	}
+	return ""
 }

@@ -77,16 +77,20 @@ func (n *Notifier) people() []*lane {
 	return lanes
 }
 
-// remind sends one reminder of an event, if this destination was told of it
-// long enough ago, still wants it, and has had none. A reminder is known by its
-// token. One that cannot be sent is tried again an hour later; one whose answer
+// remind sends one reminder of an event, if this destination was told of it, or
+// put it off, long enough ago, still wants it, and has had none since. A reminder
+// is known by its token. One that cannot be sent is tried again an hour later; one whose answer
 // was lost is taken as sent, since nothing hangs on it.
 func (l *lane) remind(ctx context.Context, of uint64, now time.Time, failed map[string]time.Time) error {
 	told, err := l.n.board.FindSent(ctx, api.SentQuery{Of: of, To: l.to})
 	if err != nil || !told.Found || now.Sub(told.Sent.At.Time()) < l.n.opts.Reminder {
 		return err
 	}
-	token := Token(l.n.id, "remind", of, l.to)
+	r, err := findRounds(ctx, l.n.board, l.n.id, of, l.to)
+	if err != nil || r.later > 0 && now.Sub(r.last.At.Time()) < l.n.opts.Reminder {
+		return err
+	}
+	token := remindToken(l.n.id, r.later, of, l.to)
 	if before, err := l.n.board.FindSent(ctx, api.SentQuery{Token: token}); err != nil || before.Found || now.Before(failed[token]) {
 		return err
 	}

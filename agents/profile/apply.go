@@ -5,20 +5,10 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
-	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/hermesboard/hermes/agents"
 )
-
-// toolsets are the groups of tools by the public Python system's names that
-// the model agent's own tools belong to. It has no others.
-var toolsets = map[string][]string{
-	"file":           {"read", "write", "list"},
-	"terminal":       {"shell"},
-	"code_execution": {"shell"},
-}
 
 // Apply gives an agent of the profile what it leaves out and the profile says,
 // and takes from it what the profile forbids. The error is a [*agents.Problem]
@@ -45,32 +35,6 @@ func fill(to, from reflect.Value) {
 			field.Set(merged)
 		}
 	}
-}
-
-// disable takes away the toolsets that the profile's agents may not use.
-func (p *Profile) disable(a *agents.Agent) error {
-	off := p.Config.Agent.DisabledToolsets
-	if len(off) == 0 {
-		return nil
-	}
-	switch a.Runtime.Kind {
-	case "builtin": // it has its board's tools only
-	case "hermes": // it is given the toolsets that are named, and no others
-		a.Runtime.Tools = without(a.Runtime.Tools, off)
-	case "model":
-		for _, set := range off {
-			a.Runtime.Tools = without(a.Runtime.Tools, toolsets[set])
-		}
-	default:
-		return &agents.Problem{Code: "agent_config", Agent: a.Name, Detail: fmt.Sprintf(
-			"agent %s: runtime %s has no toolsets that could be switched off, but agent.disabled_toolsets of profile %s names %s; say in runtime.tools which tools it may use, and hermes -p %s config unset agent.disabled_toolsets",
-			a.Name, a.Runtime.Kind, p.Name, strings.Join(off, ", "), p.Name)}
-	}
-	return nil
-}
-
-func without(list, off []string) []string {
-	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(off, s) })
 }
 
 // Agent loads an agent of the profile as it is started: with what the profile

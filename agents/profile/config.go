@@ -31,8 +31,8 @@ type Terminal struct {
 
 // AgentDefaults hold for every agent of the profile.
 type AgentDefaults struct {
-	// DisabledToolsets are groups of tools no agent of the profile may use. A
-	// runtime that has no such groups refuses an agent that names any.
+	// DisabledToolsets are groups of tools no agent of the profile may use;
+	// see [Toolsets]. Runtime command, whose tools nobody knows, refuses.
 	DisabledToolsets []string `yaml:"disabled_toolsets,omitempty" json:"disabled_toolsets,omitzero"`
 }
 

@@ -274,17 +274,35 @@ func TestApply(t *testing.T) {
 		tools, want []string
 	}{
 		{"builtin", nil, nil}, {"hermes", []string{"web", "memory"}, []string{"memory"}}, {"model", []string{"read", "write", "list", "shell"}, []string{"shell"}},
+		{"claude", []string{"Read", "Bash(git log:*)", "WebFetch"}, []string{"Bash(git log:*)"}}, {"claude", nil, nil},
+		{"codex", []string{"shell", "apply_patch"}, []string{"shell"}}, {"opencode", []string{"bash", "webfetch", "edit"}, []string{"bash"}},
 	} {
 		a := &agents.Agent{Name: "x", Runtime: agents.Runtime{Kind: c.kind, Tools: c.tools}}
 		if err := p.Apply(a); err != nil || !slices.Equal(a.Runtime.Tools, c.want) {
 			t.Errorf("%s: got %v %v, want %v", c.kind, a.Runtime.Tools, err, c.want)
 		}
 	}
-	for _, kind := range []string{"claude", "codex", "opencode", "command"} {
+	p.Config.Agent.DisabledToolsets = []string{"skills"}
+	for _, kind := range []string{"builtin", "claude", "hermes", "model"} {
+		a := &agents.Agent{Name: "x", Runtime: agents.Runtime{Kind: kind, Tools: []string{}}}
+		if err := p.Apply(a); err != nil || !a.NoSkills {
+			t.Errorf("%s: got %v, and skills", kind, err)
+		}
+	}
+	for _, c := range []struct {
+		kind, want string
+		tools, off []string
+	}{
+		{"command", "runtime command cannot honour that", nil, []string{"media"}},
+		{"claude", "which group the tool Novelty of runtime claude belongs to is not known", []string{"Novelty"}, []string{"media"}},
+		{"claude", "the tools of its board cannot be switched off", nil, []string{"kanban"}},
+		{"builtin", "the tools of its board cannot be switched off", nil, []string{"kanban"}},
+	} {
 		var problem *agents.Problem
-		err := p.Apply(&agents.Agent{Name: "x", Runtime: agents.Runtime{Kind: kind}})
-		if !errors.As(err, &problem) || problem.Code != "agent_config" || !strings.Contains(problem.Detail, kind) || !strings.Contains(problem.Detail, "agent.disabled_toolsets") {
-			t.Errorf("%s: got %v", kind, err)
+		p.Config.Agent.DisabledToolsets = c.off
+		err := p.Apply(&agents.Agent{Name: "x", Runtime: agents.Runtime{Kind: c.kind, Tools: c.tools}})
+		if !errors.As(err, &problem) || problem.Code != "agent_config" || !strings.Contains(problem.Detail, c.want) || !strings.Contains(problem.Detail, "agent.disabled_toolsets of profile acme") {
+			t.Errorf("%s: got %v, want %q", c.kind, err, c.want)
 		}
 	}
 }

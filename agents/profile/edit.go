@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -23,10 +24,30 @@ import (
 // [*KeyError] if key or value are wrong.
 func Set(file []byte, path, text string) ([]byte, error) {
 	v, err := parseValue(path, text)
+	if err == nil {
+		err = noSecrets(path, v)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return SetValue(file, path, v)
+}
+
+// noSecrets refuses variables that are secrets by their names: they would stand
+// in the configuration, and be shown to every run.
+func noSecrets(path string, v any) error {
+	var names []string
+	if vars, ok := v.(map[string]string); ok {
+		names = slices.Sorted(maps.Keys(vars))
+	} else if name, ok := strings.CutPrefix(path, "terminal.env."); ok {
+		names = []string{name}
+	}
+	for _, name := range names {
+		if IsSecretKey(name) {
+			return &KeyError{Path: path, Why: name + " is a secret by its name, which belongs into .env: hermes config set " + name + " -"}
+		}
+	}
+	return nil
 }
 
 // SetValue is Set for a value that is one of the key's type already.
@@ -76,7 +97,7 @@ func change(file []byte, path string, v any, remove bool) ([]byte, error) {
 	}
 	var c Config
 	if err := ParseConfig(after, &c); err != nil {
-		return nil, &KeyError{Path: path, Why: err.Error()}
+		return nil, &KeyError{Path: path, Why: strings.TrimPrefix(err.Error(), path+": ")}
 	}
 	return after, nil
 }

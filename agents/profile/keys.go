@@ -30,7 +30,7 @@ var abouts = map[string]string{
 	"board":                   "The board that is meant where none is named.",
 	"tenant":                  "Tenant of what it creates and lists, unless said otherwise.",
 	"agent":                   "What holds for all its agents.",
-	"agent.disabled_toolsets": "Groups of tools that no agent of it may use; runtimes without such groups refuse to start.",
+	"agent.disabled_toolsets": "Groups of tools that no agent of it may use, as in file, terminal, web; runtime command cannot honour it.",
 	"terminal":                "What holds for agents whose own configuration leaves a key out.",
 	"terminal.cwd":            "Its folder: tasks that name no workspace are worked on there.",
 	"gateway":                 "How its gateway serves.",

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/hermesboard/hermes/agents"
 	"github.com/hermesboard/hermes/boards"
 )
 
@@ -189,7 +190,7 @@ func named(home, name string) []string {
 		Boards []string `yaml:"boards"`
 	}
 	b, err := readConfig(filepath.Join(Dir(home, name), ConfigFile))
-	if err != nil || decodeSome(b, &rest) != nil || len(rest.Boards) == 0 {
+	if err != nil || agents.Decode(b, &rest) != nil || len(rest.Boards) == 0 {
 		return []string{name}
 	}
 	return rest.Boards

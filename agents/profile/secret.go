@@ -8,9 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/hermesboard/hermes/agents"
 )
 
 // Secret is a value that never shows: it prints as *** whatever way it is
@@ -22,6 +25,12 @@ const hidden = "***"
 
 // NewSecret keeps a value.
 func NewSecret(value string) Secret { return Secret{value} }
+
+var telegramToken = regexp.MustCompile(`^\d{3,20}:[A-Za-z0-9_-]{20,200}$`)
+
+// TelegramToken reports whether a secret has the form of a Telegram bot's
+// token. Only Telegram knows whether it is one.
+func TelegramToken(s Secret) bool { return telegramToken.MatchString(s.value) }
 
 // Reveal returns the value, for the one place that needs it.
 func (s Secret) Reveal() string { return s.value }
@@ -253,16 +262,10 @@ func (s *Secrets) Save(dir string) error {
 
 // replaceFile writes a file of a profile, 0600, whole or not at all.
 func replaceFile(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	root, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
+	defer root.Close()
+	return agents.Replace(root, filepath.Base(path), b)
 }

@@ -20,6 +20,9 @@ var bundled embed.FS
 // were then.
 const manifestFile = ".bundled.json"
 
+// skillFile is what makes a folder a skill.
+const skillFile = "SKILL.md"
+
 // Skill is one of a profile.
 type Skill struct {
 	Name    string `json:"name"`
@@ -54,7 +57,7 @@ func SyncSkills(dir string) (Synced, error) {
 		return n, err
 	}
 	for name, text := range bundledSkills() {
-		file := filepath.Join(root, name, "SKILL.md")
+		file := filepath.Join(root, name, skillFile)
 		now, err := readConfig(file)
 		if err != nil {
 			return n, fmt.Errorf("skill %s: %w", name, err)
@@ -103,8 +106,11 @@ func Skills(dir string) ([]Skill, error) {
 	}
 	var out []Skill
 	for _, e := range entries {
-		b, err := readConfig(filepath.Join(root, e.Name(), "SKILL.md"))
-		if !e.IsDir() || err != nil || b == nil {
+		if !e.IsDir() || !skillName(e.Name()) {
+			continue
+		}
+		b, err := readConfig(filepath.Join(root, e.Name(), skillFile))
+		if err != nil || b == nil {
 			continue
 		}
 		was, known := given[e.Name()]
@@ -118,7 +124,7 @@ func bundledSkills() map[string][]byte {
 	out := map[string][]byte{}
 	entries, err := bundled.ReadDir("skills")
 	for _, e := range entries {
-		b, errRead := bundled.ReadFile("skills/" + e.Name() + "/SKILL.md")
+		b, errRead := bundled.ReadFile("skills/" + e.Name() + "/" + skillFile)
 		err = errors.Join(err, errRead)
 		out[e.Name()] = b
 	}

@@ -15,10 +15,11 @@ import (
 
 // TokenClaim is a wish to be the only process of this host that uses a token.
 type TokenClaim struct {
-	RunDir   string // the home's folder of locks
-	Foreign  string // folder of the public Python system's locks, which is read only; empty = none
-	Profile  string // who wants it
-	Platform string // as people read it: Telegram
+	Dir      string   // this user's folder of locks, the same for all homes; it exists
+	Others   []string // those of other users of this host, which are read only
+	Foreign  string   // folder of the public Python system's locks, which is read only; empty = none
+	Profile  string   // who wants it
+	Platform string   // as people read it: Telegram
 	Token    Secret
 }
 
@@ -53,12 +54,9 @@ type tokenHolder struct {
 // if another uses it. A lock whose process has ended, was stopped by a signal,
 // or is another by now is taken over, by one process only however many try.
 func LockToken(c TokenClaim) (*TokenLock, error) {
-	dir := filepath.Join(c.RunDir, "tokens")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
 	hash := tokenHash(c.Token)
-	l := &TokenLock{path: filepath.Join(dir, strings.ToLower(c.Platform)+"-"+hash), turn: filepath.Join(dir, "lock")}
+	name := strings.ToLower(c.Platform) + "-" + hash
+	l := &TokenLock{path: filepath.Join(c.Dir, name), turn: filepath.Join(c.Dir, "lock")}
 	var err error
 	if l.holds, err = thisProcess(); err != nil {
 		return nil, err
@@ -79,7 +77,32 @@ func LockToken(c TokenClaim) (*TokenLock, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l, replaceFile(l.path, b)
+	if err := replaceFile(l.path, b); err != nil {
+		return nil, err
+	}
+	// Nobody takes turns with other users. So the lock is put there first and
+	// theirs are looked at then: of two at once at most one goes on.
+	if err := os.Chmod(l.path, 0o644); err != nil {
+		return nil, errors.Join(err, os.Remove(l.path))
+	}
+	if h, ok := otherHolder(c.Others, name); ok {
+		return nil, errors.Join(&TokenTakenError{c.Platform, h.Profile, h.PID}, os.Remove(l.path))
+	}
+	return l, nil
+}
+
+// otherHolder finds which other user of this host uses a token.
+func otherHolder(dirs []string, name string) (h tokenHolder, ok bool) {
+	for _, dir := range dirs {
+		h, ok := readHolder(filepath.Join(dir, name))
+		if ok && h.uses() {
+			if !ValidName(h.Profile) { // somebody else wrote it
+				h.Profile = "?"
+			}
+			return h, true
+		}
+	}
+	return h, false
 }
 
 // Held reports whether the lock is still this process's: one that was stopped

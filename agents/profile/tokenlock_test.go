@@ -49,7 +49,7 @@ func race(dir string) {
 }
 
 func claim(dir, profile string) TokenClaim {
-	return TokenClaim{RunDir: dir, Profile: profile, Platform: "Telegram", Token: NewSecret(testToken)}
+	return TokenClaim{Dir: dir, Profile: profile, Platform: "Telegram", Token: NewSecret(testToken)}
 }
 
 type racer struct {
@@ -93,7 +93,7 @@ func lockOf(t *testing.T, dir string, h tokenHolder) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	put(t, filepath.Join(dir, "tokens", "telegram-"+tokenHash(NewSecret(testToken))), string(b))
+	put(t, filepath.Join(dir, "telegram-"+tokenHash(NewSecret(testToken))), string(b))
 }
 
 func TestTokenRace(t *testing.T) {
@@ -115,7 +115,7 @@ func TestTokenRace(t *testing.T) {
 				self.Boot = "another"
 				lockOf(t, dir, self)
 			case "garbage":
-				put(t, filepath.Join(dir, "tokens", "telegram-"+tokenHash(NewSecret(testToken))), "{")
+				put(t, filepath.Join(dir, "telegram-"+tokenHash(NewSecret(testToken))), "{")
 			}
 			var racers []*racer
 			for range 32 {
@@ -186,6 +186,36 @@ func TestTokenTaken(t *testing.T) {
 	}
 	if _, err := LockToken(claim(dir, "gamma")); err != nil {
 		t.Errorf("a token that was let go is refused: %v", err)
+	}
+}
+
+// TestTokenOfAnotherUser: the lock of another user of the host counts while its
+// process lives, and of two who have taken the token at once at most one goes on.
+func TestTokenOfAnotherUser(t *testing.T) {
+	mine, theirs := t.TempDir(), t.TempDir()
+	r := startRacer(t, theirs)
+	io.WriteString(r.in, "go\n")
+	if got := r.line(); got != "won" {
+		t.Fatalf("got %q", got)
+	}
+	c := claim(mine, "beta")
+	c.Others = []string{filepath.Join(theirs, "nobody"), theirs}
+	_, err := LockToken(c)
+	var taken *TokenTakenError
+	if !errors.As(err, &taken) || taken.PID != r.cmd.Process.Pid || taken.Profile != "racer" {
+		t.Fatalf("got %v, want the holder %d", err, r.cmd.Process.Pid)
+	}
+	if left, err := filepath.Glob(filepath.Join(mine, "telegram-*")); err != nil || len(left) > 0 {
+		t.Errorf("a lock that was not got is left behind: %v %v", left, err)
+	}
+	r.in.Close()
+	r.cmd.Wait()
+	l, err := LockToken(c)
+	if err != nil || !l.Held() {
+		t.Fatalf("the token of a process that has ended is refused: %v", err)
+	}
+	if info, err := os.Stat(l.path); err != nil || info.Mode().Perm() != 0o644 {
+		t.Errorf("other users cannot see the lock: %v %v", info.Mode(), err)
 	}
 }
 

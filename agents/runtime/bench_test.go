@@ -132,6 +132,7 @@ type bench struct {
 	attempt               int
 	budget                int64
 	breakTools            bool // the worker socket is not where the agent is told
+	skills                []Skill
 }
 
 // token is what the model must be called with.
@@ -225,6 +226,10 @@ func (b *bench) run(again bool) result {
 		f.Resume = Resumable(b.adapter, b.state, b.adapter.Version().Wanted(b.agent))
 	}
 	f.Prompt = Prompt("# Task t7: Compare quotes\n", f.Resume != "")
+	f.Skills = b.skills
+	for _, s := range b.skills {
+		put(t, filepath.Join(config, SkillsDir, s.Name), map[string]string{"SKILL.md": s.Text})
+	}
 	var prefix []string
 	if isolated {
 		f.BaseURL = "http://127.0.0.1:8787"

@@ -8,13 +8,14 @@ type Class string
 // The classes. Other is a failure that the program reported without one of
 // ours: it counts as any failure does.
 const (
-	Auth         Class = "auth"          // the key is missing, wrong or not allowed
-	Credit       Class = "credit"        // the account has nothing left
-	RateLimited  Class = "rate_limited"  // too many calls for now
-	Overloaded   Class = "overloaded"    // the provider's trouble
-	Budget       Class = "budget"        // the program stopped at its own limit of money
-	MaxTurns     Class = "max_turns"     // the program stopped at its limit of answers
-	ToolsMissing Class = "tools_missing" // it ran without the tools of its board
+	Auth         Class = "auth"            // the key is missing, wrong or not allowed
+	Credit       Class = "credit"          // the account has nothing left
+	RateLimited  Class = "rate_limited"    // too many calls for now
+	Overloaded   Class = "overloaded"      // the provider's trouble
+	Invalid      Class = "invalid_request" // the model refused what it was asked
+	Budget       Class = "budget"          // the program stopped at its own limit of money
+	MaxTurns     Class = "max_turns"       // the program stopped at its limit of answers
+	ToolsMissing Class = "tools_missing"   // it ran without the tools of its board
 	Other        Class = "other"
 )
 
@@ -30,6 +31,8 @@ func (c Class) Outcome() (events.Outcome, bool) {
 		return events.OutcomeRateLimited, true
 	case Overloaded:
 		return events.OutcomeOverloaded, true
+	case Invalid:
+		return events.OutcomeInvalidRequest, true
 	case Budget:
 		return events.OutcomeOverBudget, true
 	case ToolsMissing:
@@ -50,7 +53,7 @@ func ofStatus(status int) Class {
 	case status >= 500:
 		return Overloaded
 	case status >= 400:
-		return Other
+		return Invalid
 	}
 	return ""
 }

@@ -78,7 +78,7 @@ func (claude) Plan(f *Facts) (*Plan, error) {
 	if f.Budget > 0 {
 		args = append(args, "--max-budget-usd", dollars(f.Budget))
 	}
-	for _, m := range f.Mounts {
+	for _, m := range f.reads() {
 		args = append(args, "--add-dir", m)
 	}
 	// Lists are last: these flags take all that follows.

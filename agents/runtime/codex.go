@@ -89,8 +89,8 @@ func (codex) Plan(f *Facts) (*Plan, error) {
 	set("check_for_update_on_startup", false)
 	set("analytics.enabled", false)
 	set("history.persistence", "none")
-	if f.Agent.Told != "" {
-		set("developer_instructions", f.Agent.Told)
+	if told := f.told(); told != "" {
+		set("developer_instructions", told)
 	}
 	for _, feature := range codexOff {
 		set("features."+feature, false)

@@ -44,8 +44,8 @@ func (python) Plan(f *Facts) (*Plan, error) {
 
 		Conversation: f.conversation(),
 	}
-	if f.Agent.Told != "" { // what it reads by itself is switched off with the workspace's
-		p.Stdin = "Your instructions:\n\n" + f.Agent.Told + "\n\n" + f.Prompt
+	if told := f.told(); told != "" { // what it reads by itself is switched off with the workspace's
+		p.Stdin = "Your instructions:\n\n" + told + "\n\n" + f.Prompt
 	}
 	p.Argv = []string{f.Program, "chat", "--query-file", "-", "--quiet", "--ignore-rules", "--source", "tool",
 		"--model", f.model(), "--continue", p.Conversation, "--create-if-missing",

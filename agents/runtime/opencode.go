@@ -97,7 +97,7 @@ func (opencode) Kept(state fs.FS, id string) bool {
 // working folder.
 func (f *Facts) opencodeFolders() object {
 	may := object{"*": "deny"}
-	for _, dir := range append([]string{f.Places.Workspace, f.Places.Inputs, f.Places.Outputs, "/tmp"}, f.Mounts...) {
+	for _, dir := range append([]string{f.Places.Workspace, f.Places.Inputs, f.Places.Outputs, "/tmp"}, f.reads()...) {
 		may[dir], may[path.Join(dir, "*")], may[path.Join(dir, "**")] = "allow", "allow", "allow"
 	}
 	return may

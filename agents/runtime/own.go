@@ -66,8 +66,8 @@ func (model) Plan(f *Facts) (*Plan, error) {
 	id := f.conversation()
 	b, err := json.MarshalIndent(ModelConfig{
 		API: f.Agent.Endpoint.Kind, BaseURL: f.BaseURL, Model: f.model(), Tools: f.Agent.Runtime.Tools,
-		Instructions: f.Agent.Told, MaxTurns: f.turns(), Transcript: path.Join(f.Places.State, modelDir, id+".jsonl"), Resume: f.Resume != "",
-		Reads: f.Mounts,
+		Instructions: f.told(), MaxTurns: f.turns(), Transcript: path.Join(f.Places.State, modelDir, id+".jsonl"), Resume: f.Resume != "",
+		Reads: f.reads(),
 	}, "", "  ")
 	if err != nil {
 		return nil, err

@@ -47,11 +47,15 @@ func TestReal(t *testing.T) {
 		}
 		t.Skip("npm and amd64 are wanted: ", err, runtime.GOARCH)
 	}
-	for _, kind := range slices.Sorted(maps.Keys(real)) {
-		p := real[kind]
+	kinds, programs := slices.Sorted(maps.Keys(real)), map[string]string{}
+	for _, kind := range kinds { // before any is run: that npm fails says nothing about us
+		programs[kind] = installed(t, real[kind].pkg+"@"+version(kind), real[kind].file)
+	}
+	for _, kind := range kinds {
+		p, program := real[kind], programs[kind]
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			hermes, program := builtHermes(t), installed(t, p.pkg+"@"+version(kind), p.file)
+			hermes := builtHermes(t)
 			out, err := exec.Command(program, "--version").Output()
 			a, _ := For(kind)
 			if err == nil {
@@ -66,6 +70,7 @@ func TestReal(t *testing.T) {
 				return b
 			}}
 			s.test(t)
+			t.Run("Skills", func(t *testing.T) { testSkills(t, s) })
 			for _, api := range p.more {
 				t.Run(api, func(t *testing.T) {
 					s.agent.Endpoint = &agents.Endpoint{Kind: api}
@@ -78,14 +83,10 @@ func TestReal(t *testing.T) {
 
 func version(kind string) string { return adapters[kind].Version().Tested }
 
-var install sync.Mutex
-
 // installed is a program of an npm package, put into the folder that
 // HERMES_TEST_AGENTS_CACHE names, or one for this test.
 func installed(t *testing.T, pkg, file string) string {
 	t.Helper()
-	install.Lock()
-	defer install.Unlock()
 	cache := os.Getenv("HERMES_TEST_AGENTS_CACHE")
 	if cache == "" {
 		cache = t.TempDir()

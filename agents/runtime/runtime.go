@@ -56,6 +56,7 @@ type Facts struct {
 	Task, Run, Board string
 	Program          string   // absolute, of runtimes that have one
 	Mounts           []string // host paths shown read-only
+	Skills           []Skill  // what it can read up on
 	Places           Places
 }
 
@@ -181,13 +182,14 @@ func (f *Facts) tools() []string {
 // instructionsFile is the plan's file with what the agent is told besides its task.
 const instructionsFile = "instructions.md"
 
-// instruct adds the agent's instructions to the plan and returns where they
-// are; empty if it has none.
+// instruct adds what the agent is told to the plan and returns where it is;
+// empty if it is told nothing.
 func (p *Plan) instruct(f *Facts) string {
-	if f.Agent.Told == "" {
+	told := f.told()
+	if told == "" {
 		return ""
 	}
-	p.Files[instructionsFile] = f.Agent.Told
+	p.Files[instructionsFile] = told
 	return path.Join(f.Places.Config, instructionsFile)
 }
 

@@ -184,8 +184,9 @@ func testQuestion(t *testing.T, s subject) {
 }
 
 func testRefusals(t *testing.T, s subject) {
-	for status, want := range map[int]Class{401: Auth, 402: Credit, 429: RateLimited, 529: Overloaded} {
+	for status, want := range map[int]Class{400: Invalid, 401: Auth, 402: Credit, 429: RateLimited, 529: Overloaded} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel() // they wait more than they work
 			b := s.bench(t, s.agent)
 			b.model.Script = script(slices.Repeat([]reply{{Status: status, Type: "some_error", Say: "no", Header: http.Header{"Retry-After": {"1"}}}}, 100)...)
 			r := b.run(false)

@@ -31,6 +31,10 @@ type Roster struct {
 	Load      func(name string) (*agents.Agent, error) // reads an agent; nil = as it stands in Profile
 	Default   string                                   // backend of agents that name none
 	Sandboxes *sandbox.Registry
+	// Background, if set, is that in which programs are asked for their version:
+	// [Roster.Agent] does not wait for it and answers with the problem "checking"
+	// meanwhile. Whoever ends it calls Wait.
+	Background context.Context
 
 	mu     sync.Mutex
 	probes map[backend]probed // guarded by mu
@@ -109,7 +113,9 @@ func (r *Roster) Agent(ctx context.Context, name string) (*agents.Agent, error) 
 	if _, err := supervise.Credential(a); err != nil {
 		return nil, problem("agent_config", err)
 	}
-	if err := r.runs(ctx, a, box); err != nil {
+	if err := r.runs(ctx, a, box); errors.Is(err, errChecking) {
+		return nil, problem("checking", err)
+	} else if err != nil {
 		return nil, problem("runtime_missing", err)
 	}
 	return a, nil

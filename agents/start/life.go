@@ -1,7 +1,6 @@
 package start
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,17 +38,8 @@ func Alive(board events.BoardID, run events.RunID, started events.RunStarted) (b
 		return alive, err
 	}
 	pids, err := sandbox.Marked(Mark(board, run))
-	if err == nil && len(pids) == 0 {
-		// A process has no environment for a moment while it executes another
-		// program: nothing is taken for gone at the first look.
-		time.Sleep(lookAgain)
-		pids, err = sandbox.Marked(Mark(board, run))
-	}
 	return len(pids) > 0, err
 }
-
-// lookAgain is longer than an exec takes.
-const lookAgain = 3 * time.Millisecond
 
 // groupAlive looks into the control group of a run. A group that this process
 // cannot judge says nothing: the run's marks are left to tell.
@@ -93,35 +83,13 @@ func tell(id events.RunStarted, sig syscall.Signal) {
 	}
 }
 
-// killMarked kills a process if it still carries the mark.
-func killMarked(pid int, mark string) {
-	p, err := os.FindProcess(pid)
-	if err != nil {
-		return
-	}
-	defer p.Release()
-	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	if err != nil {
-		return
-	}
-	for entry := range bytes.SplitSeq(env, []byte{0}) {
-		if string(entry) == sandbox.MarkVariable+"="+mark {
-			p.Signal(syscall.SIGKILL)
-		}
-	}
-}
-
 // Kill ends the processes that a dead supervisor left of a run: what is in its
 // control group, and what carries its mark. It does not wait for them.
 func Kill(board events.BoardID, run events.RunID, started events.RunStarted) error {
 	if err := killGroup(started); err != nil {
 		return fmt.Errorf("control group of %s: %w", run, err)
 	}
-	pids, err := sandbox.Marked(Mark(board, run))
-	for _, pid := range pids {
-		killMarked(pid, Mark(board, run))
-	}
-	return err
+	return sandbox.KillMarked(Mark(board, run))
 }
 
 // Stop ends a run's processes. A supervisor that lives is asked first: it stops

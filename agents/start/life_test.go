@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -32,6 +33,50 @@ func inSandbox(spec supervise.Spec) error {
 	}
 	_, err = s.Wait()
 	return err
+}
+
+// TestHelperLeftBehind: what a supervisor started outside its sandbox carries no
+// mark, and is found and ended all the same by the supervisor's control group.
+func TestHelperLeftBehind(t *testing.T) {
+	if groups := sandbox.DetectCgroups(); !groups.Available() {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(groups.Problems())
+		}
+		t.Skip(groups.Problems())
+	}
+	boxes, err := sandbox.NewRegistry(localbox.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStarter(t, "helper")
+	s.Sandboxes = boxes
+	a := assignment(21)
+	p, err := s.Start(t.Context(), a, "x", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Release(); err != nil {
+		t.Fatal(err)
+	}
+	s.said(t, a.Run, "released")
+	p.cmd.Process.Kill()
+	awaitEnd(t, p)
+	if alive, err := Alive(a.Board, a.Run, p.Process()); !alive || err != nil {
+		t.Errorf("got alive %v, %v, want the helper found", alive, err)
+	}
+	if err := Stop(t.Context(), a.Board, a.Run, p.Process(), 10*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	if alive, err := Alive(a.Board, a.Run, p.Process()); alive || err != nil {
+		t.Errorf("after the stop: got alive %v, %v", alive, err)
+	}
+	pid, err := strconv.Atoi(s.said(t, a.Run, "released"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := startTime(pid); err == nil {
+		t.Errorf("helper %d lives", pid)
+	}
 }
 
 // TestKilledWhileStarting: a program that is being started has, until it is

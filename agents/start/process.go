@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hermesboard/hermes/events"
+	"github.com/hermesboard/hermes/sandbox"
 )
 
 // Process is a supervisor that waits for its one byte. It is safe for
@@ -18,6 +19,7 @@ import (
 type Process struct {
 	started events.RunStarted
 	cmd     *exec.Cmd
+	group   *sandbox.SupervisorCgroup
 	ended   chan struct{} // closed by the reaper when the process has ended
 
 	mu       sync.Mutex
@@ -106,15 +108,25 @@ func (s *Starter) spawn() (*Process, error) {
 	cmd.Env = append(cmd.Env, "HERMES_HOME="+s.Home)
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
+	var group *sandbox.SupervisorCgroup
+	if s.Sandboxes == nil {
+		err = cmd.Start()
+	} else {
+		group, err = sandbox.StartSupervisor(cmd)
+	}
+	if err != nil {
 		conn.Close()
 		return nil, err
 	}
-	p := &Process{conn: conn.(*net.UnixConn), cmd: cmd, ended: make(chan struct{})}
+	p := &Process{conn: conn.(*net.UnixConn), cmd: cmd, group: group, ended: make(chan struct{})}
 	// Its identity is read before it can be reaped: until then nobody has its pid.
 	p.started, err = identify(cmd.Process.Pid)
+	p.started.Cgroup = group.Path()
 	go func() { // ends with the supervisor, which may outlive this process
 		cmd.Wait()
+		if err := group.Remove(); err != nil {
+			s.Warn(fmt.Errorf("control group of supervisor %d: %w", cmd.Process.Pid, err))
+		}
 		close(p.ended)
 	}()
 	if err != nil {

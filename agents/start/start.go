@@ -26,9 +26,11 @@ type Starter struct {
 	Getenv   func(string) string
 	Warn     func(error)
 
-	// Sandboxes tells in which control group a run will be; nil = in none.
+	// Sandboxes tells in which control group a run will be, unless its supervisor
+	// has one, where this host has any; nil = in none.
 	Sandboxes *sandbox.Registry
 
+	sweep   sync.Once  // of what was left when nobody was there to remove it
 	growing sync.Mutex // held while the folder of the next run is made
 
 	mu        sync.Mutex
@@ -67,7 +69,7 @@ func (s *Starter) Start(ctx context.Context, a boards.Assignment, token string, 
 	if err != nil {
 		return nil, fmt.Errorf("hand run %s to a supervisor: %w", a.Run, err)
 	}
-	if s.Sandboxes != nil {
+	if s.Sandboxes != nil && p.started.Cgroup == "" {
 		if box, err := s.Sandboxes.Get(a.Backend); err == nil {
 			p.started.Cgroup = box.Cgroup(mark)
 		}
@@ -109,6 +111,11 @@ func (s *Starter) Prepare() {
 	if !wanted {
 		return
 	}
+	s.sweep.Do(func() {
+		if _, err := sandbox.SweepCgroups(); err != nil {
+			s.Warn(fmt.Errorf("control groups that dead supervisors left: %w", err))
+		}
+	})
 	s.growing.Lock()
 	err := supervise.PrepareFolder(s.BoardDir)
 	s.growing.Unlock()

@@ -35,8 +35,10 @@ type build struct {
 // printed is what programs said when they were asked for their version. It is
 // safe for concurrent use. What did not work is tried again after a while.
 type printed struct {
-	mu    sync.Mutex
-	known map[build]answer // guarded by mu
+	mu     sync.Mutex
+	known  map[build]answer // guarded by mu
+	asking map[build]bool   // guarded by mu; who is asked in the background
+	asked  sync.WaitGroup
 }
 
 type answer struct {
@@ -44,8 +46,15 @@ type answer struct {
 	tried
 }
 
+// fresh reports whether an answer still counts.
+func (a *answer) fresh() bool { return a.until.IsZero() || time.Now().Before(a.until) }
+
+// errChecking is a version that is not known yet.
+var errChecking = errors.New("checking")
+
 // runs checks that the program of an agent's runtime is there, is seen inside
-// its sandbox, and is the version that its adapter was tested with.
+// its sandbox, and is the version that its adapter was tested with. While that
+// is found out in the background the error matches errChecking.
 func (r *Roster) runs(ctx context.Context, a *agents.Agent, box *sandbox.Sandbox) error {
 	ad, err := runtime.For(a.Runtime.Kind)
 	if err != nil {
@@ -64,26 +73,65 @@ func (r *Roster) runs(ctx context.Context, a *agents.Agent, box *sandbox.Sandbox
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		which.dev, which.ino = uint64(st.Dev), st.Ino
 	}
-	r.versions.mu.Lock()
-	defer r.versions.mu.Unlock()
-	got, ok := r.versions.known[which]
-	if !ok || !got.until.IsZero() && time.Now().After(got.until) {
-		got = answer{}
-		if got.said, got.err = ask(ctx, a, box, real, ad.Version().Args); got.err != nil {
-			got.until = time.Now().Add(probeAgain)
-		}
-		if r.versions.known == nil {
-			r.versions.known = make(map[build]answer)
-		}
-		if ctx.Err() == nil { // or it says nothing about the program
-			r.versions.known[which] = got
-		}
-	}
-	if got.err != nil {
+	got, ok := r.versions.find(ctx, which, r.Background, func(ctx context.Context) (string, error) {
+		return ask(ctx, a, box, real, ad.Version().Args)
+	})
+	switch {
+	case !ok:
+		return fmt.Errorf("%w %s", errChecking, real)
+	case got.err != nil:
 		return fmt.Errorf("%s in sandbox %s: %w", real, box.Name(), got.err)
 	}
 	return ad.Version().Check(a, got.said)
 }
+
+// find returns what a program said. If that has to be asked, it waits for the
+// answer, or with a background asks there and has none now; one that has only
+// grown old serves meanwhile.
+func (p *printed) find(ctx context.Context, which build, background context.Context, ask func(context.Context) (string, error)) (answer, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	got, ok := p.known[which]
+	switch {
+	case ok && got.fresh():
+		return got, true
+	case background == nil:
+		said, err := ask(ctx)
+		return p.keep(ctx, which, said, err), true
+	case p.asking[which]:
+		return got, ok
+	}
+	if p.asking == nil {
+		p.asking = make(map[build]bool)
+	}
+	p.asking[which] = true
+	p.asked.Go(func() {
+		said, err := ask(background)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.asking, which)
+		p.keep(background, which, said, err)
+	})
+	return got, ok
+}
+
+// keep remembers an answer; p.mu is held.
+func (p *printed) keep(ctx context.Context, which build, said string, err error) answer {
+	got := answer{said: said, tried: tried{err: err}}
+	if err != nil {
+		got.until = time.Now().Add(probeAgain)
+	}
+	if p.known == nil {
+		p.known = make(map[build]answer)
+	}
+	if ctx.Err() == nil { // or it says nothing about the program
+		p.known[which] = got
+	}
+	return got
+}
+
+// Wait returns when nothing is found out in the background any more.
+func (r *Roster) Wait() { r.versions.asked.Wait() }
 
 // ask runs a program in the sandbox of its agent, with a home of its own and
 // no network where there can be none, and returns what it printed.

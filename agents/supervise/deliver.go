@@ -25,6 +25,9 @@ func (r *run) report(ctx context.Context, e end) error {
 		r.deps.Warn(err)
 	}
 	r.reportRefusals(ctx)
+	if e.outcome != events.OutcomeOverBudget {
+		r.reportBudgets(ctx, r.usage(), false)
+	}
 	a := r.spec.Assignment
 	c := boards.EndRun{
 		Run: a.Run, Outcome: e.outcome, RanMS: time.Since(r.started).Milliseconds(), Kept: r.kept,

@@ -80,12 +80,20 @@ func (r *run) earlier(ctx context.Context, runs []projections.RunRow) {
 }
 
 // outside refuses a folder of the host that would show an agent the boards and
-// their keys, or is shown by them.
+// their keys, or what is another profile's, or is shown by them.
 func (r *run) outside(path string) error {
 	for _, own := range []string{r.spec.BoardDir, filepath.Join(r.spec.Home, "boards"), filepath.Join(r.spec.Home, "anchors")} {
 		for _, p := range []string{path, resolved(path)} {
 			if within(p, own) || within(own, p) || within(p, resolved(own)) || within(resolved(own), p) {
 				return fmt.Errorf("%s lies in, or around, the folder of the boards (%s)", path, own)
+			}
+		}
+	}
+	profiles, own := filepath.Join(r.spec.Home, "profiles"), filepath.Dir(filepath.Dir(r.spec.Agent.Dir)) // <profile>/agents/<name>
+	for _, p := range []string{path, resolved(path)} {
+		for _, all := range []string{profiles, resolved(profiles)} {
+			if within(all, p) || within(p, all) && !within(p, own) && !within(p, resolved(own)) {
+				return fmt.Errorf("%s lies in, or around, the folder of another profile (%s)", path, profiles)
 			}
 		}
 	}

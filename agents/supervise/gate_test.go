@@ -7,15 +7,16 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/hermesboard/hermes/agents"
+	"github.com/hermesboard/hermes/agents/endpoint"
 	"github.com/hermesboard/hermes/agents/runtime"
 	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/events"
-	"github.com/hermesboard/hermes/projections"
 )
 
 // key may be nowhere but in the profile and at the provider.
@@ -96,7 +97,7 @@ func TestGateFailures(t *testing.T) {
 		"limit":      {refuse(429, "rate_limit_error", "600"), nil, events.OutcomeRateLimited, true, "too many"},
 		"overloaded": {refuse(529, "overloaded_error", ""), nil, events.OutcomeOverloaded, false, "trouble"},
 		"purse": {answers, func(tr *trial) {
-			tr.spec.Assignment.Purses = []boards.Purse{{What: "what is left for the board today", Tokens: 50}}
+			tr.spec.Assignment.Purses = []boards.Purse{{Budget: "token_budget.board_day", What: "what is left for the board today", Left: 50, Limit: 1000, Spent: 950}}
 		}, events.OutcomeOverBudget, false, "what is left for the board today"},
 		"no key": {answers, func(tr *trial) { os.Remove(filepath.Join(tr.spec.Home, ".env")) }, events.OutcomeSpawnFailed, false, "CODER_KEY"},
 	} {
@@ -117,20 +118,26 @@ func TestGateFailures(t *testing.T) {
 	}
 }
 
-// TestBudgetsOf: the least of all purses counts, in money and in tokens.
+// TestBudgetsOf: the least of all purses counts, in money and in tokens, and
+// one that is used up lets nothing be spent.
 func TestBudgetsOf(t *testing.T) {
 	r := &run{meter: &meter{}}
-	r.spec.Assignment.Policy = events.Policy{Currency: "USD", Budget: events.Budget{Run: 500, Task: 900}, TokenBudget: events.Budget{Task: 4000}}
-	r.spec.Assignment.Purses = []boards.Purse{{What: "x", Tokens: 1300}}
-	r.budgets = r.budgetsOf(projections.Detail{Runs: []projections.RunRow{
-		{Usage: events.Usage{CostMicros: 600, TokensIn: 100, Currency: "USD"}}, {Usage: events.Usage{CostMicros: 9000, TokensOut: 50, Currency: "EUR"}},
-	}})
-	if len(r.budgets) != 3 || r.budgets[0].CostMicros != 500 || r.budgets[1].CostMicros != 300 || r.budgets[1].Tokens != 3850 || r.budgets[2].Tokens != 1300 {
-		t.Errorf("got %+v", r.budgets)
+	r.spec.Assignment.Policy = events.Policy{Currency: "USD"}
+	r.budgets = budgetsOf([]boards.Purse{{Budget: "budget.run", What: "a run", Left: 500}, {Budget: "token_budget.task", What: "x", Left: 1300}})
+	want := []endpoint.Budget{{CostMicros: 500, What: "a run"}, {Tokens: 1300, What: "x"}}
+	if !slices.Equal(r.budgets, want) {
+		t.Errorf("got %+v, want %+v", r.budgets, want)
 	}
 	share, words := r.fullest() // 1234 tokens, no money
 	if share != 94 || words != "1234 tokens of 1300 tokens for x" {
 		t.Errorf("got %d, %q", share, words)
+	}
+	for _, left := range []int64{0, -3} {
+		r.budgets = budgetsOf([]boards.Purse{{Budget: "budget.task", What: "x", Left: left}, {Budget: "budget.run", Left: 1 << 60}})
+		share, words := r.fullest()
+		if r.budgets[0].CostMicros != endpoint.Nothing || share != 100 || words != "$0.00 of $0.00 for x" {
+			t.Errorf("%d left: got %+v, %d, %q", left, r.budgets[0], share, words)
+		}
 	}
 }
 

@@ -62,6 +62,10 @@ func (r *run) launch(box *sandbox.Sandbox, f folders) (*sandbox.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
+	skills, err := r.skills()
+	if err != nil {
+		return nil, err
+	}
 	layout := box.Layout(spec)
 	if r.checkout != nil {
 		layout.Workspace = path.Join(layout.Workspace, workspace.Folder)
@@ -71,7 +75,9 @@ func (r *run) launch(box *sandbox.Sandbox, f folders) (*sandbox.Spec, error) {
 		Hermes: layout.Program, Socket: path.Join(layout.SocketDir, socketName), Workspace: layout.Workspace,
 		Inputs: layout.Inputs, Outputs: layout.Outputs, State: in.state, Config: in.config,
 	}
-	plan, err := ad.Plan(r.facts(ad, program, places, f))
+	facts := r.facts(ad, program, places, f)
+	facts.Skills = skills
+	plan, err := ad.Plan(facts)
 	if err == nil {
 		err = plan.Lay(f.state, filepath.Join(r.spec.Dir(), configDir))
 	}
@@ -102,6 +108,9 @@ func (r *run) launch(box *sandbox.Sandbox, f folders) (*sandbox.Spec, error) {
 	maps.Copy(env, agent.Terminal.Set)
 	maps.Copy(env, plan.Env)
 	maps.Copy(env, r.world(places, in.sources)) // last: nothing can tell an agent another run's
+	if len(skills) > 0 {
+		env["HERMES_SKILLS"] = path.Join(places.Config, runtime.SkillsDir)
+	}
 	for k, v := range env {
 		spec.Env = append(spec.Env, k+"="+v)
 	}

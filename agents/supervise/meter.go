@@ -2,15 +2,11 @@ package supervise
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"time"
 
-	"github.com/hermesboard/hermes/agents/endpoint"
 	"github.com/hermesboard/hermes/agents/runtime"
-	"github.com/hermesboard/hermes/agents/worker"
 	"github.com/hermesboard/hermes/events"
-	"github.com/hermesboard/hermes/projections"
 )
 
 // Meter tells what an attempt consumes and why it failed, as far as that is
@@ -43,99 +39,6 @@ func (nothingMetered) Spent() events.Usage     { return events.Usage{Source: "no
 func (nothingMetered) Egress() []events.Egress { return nil }
 func (nothingMetered) Failure() Failure        { return Failure{} }
 
-// budgetsOf is what a run may spend: its own budget, what is left of its
-// task's, and what was left of the purses that it shares when it was claimed.
-func (r *run) budgetsOf(d projections.Detail) (all []endpoint.Budget) {
-	a := r.spec.Assignment
-	var spent projections.Amount
-	for _, earlier := range d.Runs {
-		if c := earlier.Usage.Currency; c == "" || c == a.Policy.Currency {
-			spent.Micros += earlier.Usage.CostMicros
-		}
-		spent.Tokens += earlier.Usage.TokensIn + earlier.Usage.TokensOut
-	}
-	add := func(money, tokens int64, spent projections.Amount, what string) {
-		b := endpoint.Budget{What: what}
-		if money > 0 {
-			b.CostMicros = max(money-spent.Micros, 1)
-		}
-		if tokens > 0 {
-			b.Tokens = max(tokens-spent.Tokens, 1)
-		}
-		if b.CostMicros != 0 || b.Tokens != 0 {
-			all = append(all, b)
-		}
-	}
-	p := &a.Policy
-	add(p.Budget.Run, p.TokenBudget.Run, projections.Amount{}, "a run")
-	add(p.Budget.Task, p.TokenBudget.Task, spent, "what is left for the task")
-	for _, purse := range a.Purses {
-		add(purse.Micros, purse.Tokens, projections.Amount{}, purse.What)
-	}
-	return all
-}
-
-// spendEvery is how often a run's spending is looked at.
-const spendEvery = time.Second
-
-// spend tells when a budget of the run is used up and it does not end by
-// itself: a model's last answer may hold its verdict, and there is no further
-// one. At four fifths of a budget the agent gets a notice. It returns when ctx
-// ends.
-func (r *run) spend(ctx context.Context, over chan<- end) {
-	if len(r.budgets) == 0 {
-		return
-	}
-	look := time.NewTicker(spendEvery)
-	defer look.Stop()
-	grace := time.Duration(r.spec.Assignment.Policy.StopGraceMS) * time.Millisecond
-	var since time.Time // when a budget was found spent
-	for warned := false; ; {
-		share, words := r.fullest()
-		switch {
-		case share >= 100 && since.IsZero():
-			since = time.Now()
-		case share >= 100 && time.Since(since) >= grace:
-			over <- end{outcome: events.OutcomeOverBudget, reason: "it has cost " + words}
-			return
-		case share >= 80 && share < 100 && !warned:
-			warned = true
-			r.server.Tell(worker.Notice{What: "budget", Text: words + " is spent; at its end this run is stopped"})
-		}
-		select {
-		case <-look.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// fullest is how much is spent, in parts of a hundred, of the budget of which
-// most is, and that in words.
-func (r *run) fullest() (share int64, words string) {
-	u := r.meter.Spent()
-	look := func(spent, most int64, what string, say func(int64) string) {
-		if most <= 0 {
-			return
-		}
-		of := int64(100)
-		if spent < most {
-			of = spent / (most/100 + 1)
-			if most < 1<<50 {
-				of = spent * 100 / most
-			}
-		}
-		if of > share || words == "" {
-			share, words = of, fmt.Sprintf("%s of %s for %s", say(spent), say(most), what)
-		}
-	}
-	for _, b := range r.budgets {
-		look(u.CostMicros, b.CostMicros, b.What, func(n int64) string { return projections.Money(n, r.spec.Assignment.Policy.Currency) })
-		look(u.TokensIn+u.TokensOut, b.Tokens, b.What, func(n int64) string { return fmt.Sprintf("%d tokens", n) })
-	}
-	return share, words
-}
-
 // usage is what the run consumed. Where the endpoint knows no price, the
 // reckoning of the agent's program is better than none.
 func (r *run) usage() events.Usage {
@@ -145,7 +48,8 @@ func (r *run) usage() events.Usage {
 	}
 	sum := r.stream.End()
 	u.Model = cmp.Or(u.Model, sum.Model)
-	if u.CostMicros == 0 && sum.Cost > 0 && r.spec.Assignment.Policy.Currency == "USD" {
+	answered := u.Source != "endpoint" || u.TokensIn+u.TokensOut > 0
+	if u.CostMicros == 0 && sum.Cost > 0 && answered && r.spec.Assignment.Policy.Currency == "USD" {
 		u.CostMicros, u.Currency, u.Source = sum.Cost, "USD", "runtime"
 	}
 	return u

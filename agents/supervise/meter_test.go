@@ -4,12 +4,15 @@ package supervise
 
 import (
 	"context"
+	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/hermesboard/hermes/agents/agentstest"
 	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/boards/boardstest"
 	"github.com/hermesboard/hermes/events"
@@ -68,21 +71,30 @@ func TestMetered(t *testing.T) {
 }
 
 // TestOverBudget: a run that has spent what it may is stopped; shortly before
-// it is told so.
+// it is told so, and so are people.
 func TestOverBudget(t *testing.T) {
 	for name, c := range map[string]struct {
-		budget  events.Budget
-		earlier int64
-		words   string
+		purses []boards.Purse
+		words  string
+		told   []string
 	}{
-		"of the run":  {events.Budget{Run: 2_000_000, Task: 50_000_000}, 0, "$2.10 of $2.00 for a run"},
-		"of the task": {events.Budget{Run: 9_000_000, Task: 5_000_000}, 3_000_000, "$2.10 of $2.00 for what is left for the task"},
+		"of the run": {[]boards.Purse{
+			{Budget: "budget.run", What: "a run", Left: 2_000_000, Limit: 2_000_000},
+			{Budget: "budget.task", What: "what is left for the task", Left: 50_000_000, Limit: 50_000_000},
+		}, "$2.10 of $2.00 for a run", []string{"budget.run 80 1700000"}},
+		"of the task": {[]boards.Purse{
+			{Budget: "budget.run", What: "a run", Left: 9_000_000, Limit: 9_000_000},
+			{Budget: "budget.task", What: "what is left for the task", Left: 2_000_000, Spent: 3_000_000, Limit: 5_000_000},
+		}, "$2.10 of $2.00 for what is left for the task", []string{"budget.task 80 4700000"}},
+		"of the board": {[]boards.Purse{
+			{Budget: "budget.run", What: "a run", Left: 2_000_000, Limit: 9_000_000},
+			{Budget: "budget.board_day", What: "what is left for the board today", Left: 2_000_000, Spent: 23_000_000, Limit: 25_000_000},
+		}, "$2.10 of $2.00 for a run", []string{"budget.board_day 80 24700000", "budget.board_day 100 25100000"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			tr := prepare(t, "spend")
-			tr.spec.Assignment.Policy.Budget = c.budget
-			tr.door.Detail.Runs = []projections.RunRow{{Outcome: events.OutcomeCrashed, Usage: events.Usage{CostMicros: c.earlier}}}
+			tr.spec.Assignment.Purses = c.purses
 			m := &meter{}
 			m.cost.Store(1_700_000)
 			tr.deps.Meter = m
@@ -104,6 +116,13 @@ func TestOverBudget(t *testing.T) {
 			got := tr.end(t, ended)
 			if got.Outcome != events.OutcomeOverBudget || got.Reason != "it has cost "+c.words || got.Usage.CostMicros != 2_100_000 {
 				t.Errorf("got %v (%s) at %d", got.Outcome, got.Reason, got.Usage.CostMicros)
+			}
+			var told []string
+			for _, r := range agentstest.Find[boards.ReportBudget](tr.door) {
+				told = append(told, fmt.Sprint(r.Reached.Budget, " ", r.Reached.Percent, " ", r.Reached.Spent))
+			}
+			if !slices.Equal(told, c.told) {
+				t.Errorf("got people told %q, want %q", told, c.told)
 			}
 		})
 	}

@@ -44,21 +44,22 @@ const maxSocketPath = 100
 
 // run is one attempt being supervised.
 type run struct {
-	spec    Spec
-	deps    Deps
-	out     *transcript // nil if it could not be opened
-	started time.Time
-	box     *sandbox.Sandbox
-	folder  folders
-	server  *worker.Server // nil until it serves
-	hangUp  func()         // ends serving; nil until it serves
-	verdict keeper
-	meter   Meter
-	gate    *gate             // nil = nothing goes out under supervision
-	budgets []endpoint.Budget // what the run may spend, fixed before it begins
-	detail  projections.Detail
-	kept    bool        // the folders can be continued
-	passed  atomic.Bool // the board took a verdict that ends the task well
+	spec     Spec
+	deps     Deps
+	out      *transcript // nil if it could not be opened
+	started  time.Time
+	box      *sandbox.Sandbox
+	folder   folders
+	server   *worker.Server // nil until it serves
+	hangUp   func()         // ends serving; nil until it serves
+	verdict  keeper
+	meter    Meter
+	gate     *gate             // nil = nothing goes out under supervision
+	budgets  []endpoint.Budget // what the run may spend, fixed before it begins
+	reported map[string]uint32 // percent of each budget that was put on record; of spend, and then of report
+	detail   projections.Detail
+	kept     bool        // the folders can be continued
+	passed   atomic.Bool // the board took a verdict that ends the task well
 
 	adapter runtime.Adapter // nil until it is launched
 	plan    *runtime.Plan
@@ -195,7 +196,7 @@ func (r *run) makeReady(ctx context.Context) *end {
 		return notStarted(ctx, err)
 	}
 	r.earlier(ctx, d.Runs)
-	r.detail, r.budgets = d, r.budgetsOf(d)
+	r.detail, r.budgets = d, budgetsOf(r.spec.Assignment.Purses)
 	if err := r.inputs(ctx, r.folder, d); err != nil {
 		return notStarted(ctx, err)
 	}
@@ -254,10 +255,19 @@ func (r *run) life(ctx context.Context, s *sandbox.Session) end {
 	case stopped != nil:
 		stopped.status, stopped.exited, stopped.decided = status, err == nil, true
 		return *stopped
+	case overDisk(err):
+		return end{outcome: events.OutcomeCrashed, reason: err.Error()}
 	case err != nil:
 		return neverRan(err)
 	}
 	return r.blame(classify(status, r.server.Spoken()))
+}
+
+// overDisk reports whether the session was ended because it took more of the
+// disk than it may. That is the agent's doing.
+func overDisk(err error) bool {
+	_, over := errors.AsType[*sandbox.DiskError](err)
+	return over
 }
 
 // neverRan tells what is wrong with the agent's program from what is wrong

@@ -1,13 +1,11 @@
 package supervise
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"syscall"
 
 	"github.com/go-json-experiment/json"
@@ -25,6 +23,10 @@ const (
 	LogFile   = "log"        // the agent's output, to be read
 	RawLog    = "log.raw"    // the output as it came, of programs that write JSON
 )
+
+// Logs are the files in a run's folder that only tell what happened. The end
+// of a log is in the file without a number.
+var Logs = []string{RunnerLog, LogFile, LogFile + older, RawLog, RawLog + older}
 
 // Spec is all a supervisor is told. It holds the run's token in plain text, so
 // its file is 0600 and never mounted.
@@ -93,7 +95,7 @@ func (s Spec) Write() error {
 	dir := s.Dir()
 	err = s.makeDir(dir)
 	if errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTEMPTY) {
-		if err := os.Rename(dir, dir+"-before-"+strconv.FormatUint(s.Assignment.Fence, 10)+"-"+rand.Text()[:6]); err != nil {
+		if err := workspace.SetAside(filepath.Dir(dir), s.Assignment.Run, s.Assignment.Fence); err != nil {
 			return err
 		}
 		err = s.makeDir(dir)

@@ -22,6 +22,8 @@ const (
 	tailBytes     = 16 << 10 // from which evidence is made
 )
 
+const older = ".1" // what the name of the older of two files ends with
+
 // transcript keeps the end of a run's output: at most two files, the older
 // with the suffix .1. It is safe for concurrent use.
 type transcript struct {
@@ -71,7 +73,7 @@ func (t *transcript) Write(b []byte) (int, error) {
 
 func (t *transcript) rotate() {
 	t.file.Close()
-	if t.err = os.Rename(t.path, t.path+".1"); t.err != nil {
+	if t.err = os.Rename(t.path, t.path+older); t.err != nil {
 		return
 	}
 	t.file, t.err = os.OpenFile(t.path, os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -98,7 +100,7 @@ func (t *transcript) seal() (events.Digest, error) {
 		t.file = nil
 	}
 	h := sha256.New()
-	for _, path := range []string{t.path + ".1", t.path} {
+	for _, path := range []string{t.path + older, t.path} {
 		f, err := os.Open(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -5,6 +5,7 @@
 //	Checkout.Bundle   branch          -> runs/t7.1/outputs/*.bundle after the run, in its sandbox
 //	Fetch       stored bundle         -> refs/heads/hermes/t7/t7.1  when a person asks for it, on the host
 //	TakeOver, Earlier                 what the last attempt left, for the next one
+//	SetAside                          what a board that was restored left
 //	Remove                            when nobody needs it any more
 //
 // # What is trusted

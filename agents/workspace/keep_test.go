@@ -6,8 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -236,5 +238,39 @@ func TestRemoveRefuses(t *testing.T) {
 	}
 	if _, err := os.Lstat(filepath.Join(runs, "t1.1", "state", "keep")); err != nil {
 		t.Errorf("removed after its context had ended: %v", err)
+	}
+}
+
+func TestSetAside(t *testing.T) {
+	runs := t.TempDir()
+	run := events.RunID{Task: 7, N: 1}
+	dir := filepath.Join(runs, run.String())
+	if err := os.MkdirAll(filepath.Join(dir, "workspace"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	long := time.Now().Add(-1000 * time.Hour)
+	if err := os.Chtimes(dir, long, long); err != nil {
+		t.Fatal(err)
+	}
+	if err := SetAside(runs, run, 42); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(runs)
+	if err != nil || len(entries) != 1 || !strings.HasPrefix(entries[0].Name(), "t7.1-before-42-") || !IsAside(entries[0].Name()) {
+		t.Fatalf("got %v, %v, want t7.1-before-42-…", entries, err)
+	}
+	if info, err := entries[0].Info(); err != nil || info.ModTime().Before(long.Add(time.Hour)) {
+		t.Errorf("got modified %v, %v, want now", info.ModTime(), err)
+	}
+	if _, err := Remove(t.Context(), runs, entries[0].Name()); err != nil {
+		t.Error(err)
+	}
+	if entries, err := os.ReadDir(runs); err != nil || len(entries) > 0 {
+		t.Errorf("after its removal: got %v, %v, want nothing", entries, err)
+	}
+	for _, name := range []string{"t7.1", "t7.1-before-", "t7.1-before-42", "t7.1-before-x-ABCDEF", "x-before-42-ABCDEF", "t7.1-before-42-ABCDE/", "t7.1-before-42-ABC/../"} {
+		if IsAside(name) {
+			t.Errorf("%q: got true, want false", name)
+		}
 	}
 }

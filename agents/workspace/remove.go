@@ -20,14 +20,15 @@ import (
 var Parts = []string{"workspace", "inputs", "outputs"}
 
 // Remove removes the folder of a run, named "t7.1", or one of its Parts, named
-// "t7.1/workspace", from the folder of all runs of a board, and returns how
-// many bytes its files had. What is not there is removed already. Other names
+// "t7.1/workspace", or one that [SetAside] moved, from the folder of all runs
+// of a board, and returns how many bytes its files had. What is not there is removed already. Other names
 // are refused. No links are followed, trees may be read-only, shut and as deep
 // as they like. It goes on after what cannot be removed and returns the first
 // such errors. It is for runs whose processes are gone.
 func Remove(ctx context.Context, runs, name string) (freed int64, err error) {
 	run, part, isPart := strings.Cut(name, "/")
-	if _, err := events.ParseRunID(run); err != nil || isPart && !slices.Contains(Parts, part) {
+	_, err = events.ParseRunID(run)
+	if ours := err == nil && (!isPart || slices.Contains(Parts, part)) || IsAside(name); !ours {
 		return 0, fmt.Errorf("remove %.300q: not a folder of a run: %w", name, fs.ErrInvalid)
 	}
 	root, err := os.OpenRoot(runs)

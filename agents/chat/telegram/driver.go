@@ -26,6 +26,7 @@ type Options struct {
 	Token   string
 	Server  string // empty = [Server]
 	Webhook *Webhook
+	Mine    func() bool // asked before each request for updates: whether they are for this process; nil = always
 	Warn    func(error) // is told of trouble that goes on by itself; nil = dropped
 }
 
@@ -54,6 +55,9 @@ func New(o Options) (*Driver, error) {
 	}
 	if o.Warn == nil {
 		o.Warn = func(error) {}
+	}
+	if o.Mine == nil {
+		o.Mine = func() bool { return true }
 	}
 	id, _, ok := strings.Cut(o.Token, ":")
 	n, err := strconv.ParseInt(id, 10, 64)

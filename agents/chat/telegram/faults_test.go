@@ -3,6 +3,7 @@ package telegram_test
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -127,7 +128,12 @@ func TestTwoPollers(t *testing.T) {
 }
 
 func TestWebhook(t *testing.T) {
-	const address = "127.0.0.1:18443"
+	l, err := net.Listen("tcp", "127.0.0.1:0") // a free port
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
 	p := newPlace(t, func(_ *chat.Options, o *telegram.Options) {
 		o.Webhook = &telegram.Webhook{URL: "http://" + address + "/hook", Listen: address, Secret: "s3cret"}
 	})

@@ -284,6 +284,57 @@ func TestCreateAndBlockedAndAnswered(t *testing.T) {
 	}
 }
 
+// TestSettledElsewhere: what was answered from a command line, or in another chat,
+// is not offered any more, and says by whom and what runs now.
+func TestSettledElsewhere(t *testing.T) {
+	p := newPlace(t, nil)
+	p.start()
+	p.tg.Topic(group, 5)
+	for _, to := range []events.Destination{{Platform: "telegram", Chat: "7001"}, {Platform: "telegram", Chat: fmt.Sprint(group.ID), Thread: "5"}} {
+		p.tg.Say(kai, chattest.Private(kai), "/kanban show t1") // a bot writes to who wrote first
+		p.must(boards.Subscribe{To: to})
+	}
+	p.must(boards.CreateTasks{Tasks: []boards.NewTask{{Title: "prices"}}})
+	claim(p, 1)
+	p.must(boards.BlockTask{Task: 1, Reason: "EUR?", Options: []string{"EUR", "local"}})
+	one := p.message("EUR?")
+	two := p.message("EUR?")
+	if one.Chat != kai.ID {
+		one, two = two, one
+	}
+	p.must(boards.UnblockTask{Task: 1, Choice: 1})
+	for _, m := range []chattest.Posted{one, two} {
+		now := p.edited(m, "t1 answered by kai ")
+		if !strings.Contains(now.Text, ": EUR") || len(now.Buttons) != 1 || len(now.Buttons[0]) != 1 || now.Buttons[0][0].Text != "Show" {
+			t.Errorf("got %q with %v", now.Text, now.Buttons)
+		}
+	}
+	claim(p, 1)
+	p.edited(one, "running again, attempt 2")
+	p.tg.Tap(kai, chattest.Private(kai), one, button(t, one, "local"))
+	p.toast("already answered by kai ")
+}
+
+func TestLaterIsPutOff(t *testing.T) {
+	p := newPlace(t, func(o *chat.Options, _ *telegram.Options) { o.Reminder = 7 * time.Hour })
+	p.start()
+	home := chattest.Private(kai)
+	p.tg.Say(kai, home, "/kanban create prices")
+	p.message("t1  created")
+	p.must(boards.BlockTask{Task: 1, Reason: "EUR?"})
+	m := p.message("EUR?")
+	p.tg.Tap(kai, home, m, button(t, m, "Later"))
+	p.toast("It stays as it is. You are reminded " + time.Now().Add(7*time.Hour).UTC().Format("Mon 15:"))
+	if p.status(1) != events.Blocked {
+		t.Errorf("it is %s", p.status(1))
+	}
+	p.tg.Reply(kai, home, m, "EUR")
+	p.message("t1 answered.")
+	p.edited(m, "answered by Kai")
+	p.tg.Tap(kai, home, m, button(t, m, "Later")) // an old copy of it
+	p.toast("already answered by Kai")
+}
+
 func TestRepliesAnswer(t *testing.T) {
 	p := newPlace(t, nil)
 	p.start()

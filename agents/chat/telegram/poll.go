@@ -24,6 +24,9 @@ const (
 	maxAnswer  = 64 << 20
 )
 
+// errNotOurs says that another process is to ask.
+var errNotOurs = fmt.Errorf("telegram: %w", chat.ErrTwoPollers)
+
 // poll asks for updates until ctx ends. The library confirms updates when it has
 // them; we do when they were handled: what is asked for is always the oldest
 // that was not.
@@ -41,6 +44,8 @@ func (d *Driver) poll(ctx context.Context, handle func(context.Context, *chat.Up
 		if err != nil {
 			if fights++; !errors.Is(err, chat.ErrTwoPollers) {
 				fights = 0
+			} else if !d.opts.Mine() { // that is whom we are fighting
+				return errNotOurs
 			}
 			if ctx.Err() != nil || errors.Is(err, chat.ErrRevoked) || fights >= maxFight {
 				return err
@@ -77,13 +82,16 @@ func (d *Driver) confirm(ctx context.Context, q *queue, last int64) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	if _, err := d.updates(ctx, from, 1, 0); err != nil {
+	if _, err := d.updates(ctx, from, 1, 0); err != nil && !errors.Is(err, errNotOurs) {
 		d.opts.Warn(err)
 	}
 }
 
 // updates asks for updates from one on.
 func (d *Driver) updates(ctx context.Context, from int64, limit int, hold time.Duration) ([]models.Update, error) {
+	if !d.opts.Mine() {
+		return nil, errNotOurs
+	}
 	ask, err := json.Marshal(map[string]any{"offset": from, "limit": limit, "timeout": int(hold.Seconds()), "allowed_updates": allowed})
 	if err != nil {
 		return nil, err
