@@ -5,19 +5,16 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# The packages that start goroutines or processes. The sandbox suites run
-# their own test binary inside a sandbox and are left to "make test".
-RACE := ./agents/... ./boards/... ./cmd/... ./dispatcher/... ./events/... ./projections/...
-
 FUZZTIME  ?= 30s
 BENCHTIME ?= 20x
 KILLS     ?= 10000
 GATEWAYS  ?= 1000
 SEEDS     ?= 1000
+CLIENTS   ?= 100
 
 export CGO_ENABLED ?= 0
 
-.PHONY: help build test short race lint bench fuzz sim crash mcp agents sandboxes escapes interference vectors demo check
+.PHONY: help build test short race lint bench fuzz sim crash mcp agents sandboxes escapes interference clients vectors demo check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +81,9 @@ escapes: ## every attempt to break out of every sandbox, and each wall taken awa
 interference: ## one run misbehaves, another board's commands are measured; 2,000 stops
 	HERMES_TEST_INTERFERENCE=1 go test -count=1 -v -run='^TestInterference$$' ./cmd/hermes
 	HERMES_TEST_STOPS=2000 go test -count=1 -timeout=30m -v -run='TestConformance$$/tree/many' ./sandbox/bwrapbox ./sandbox/localbox
+
+clients: ## CLIENTS (100) clients on this machine: memory and processor time of their gateways
+	HERMES_TEST_CLIENTS=$(CLIENTS) go test -count=1 -v -timeout 20m -run '^TestHundredClients$$' ./cmd/hermes
 
 vectors: ## write golden vectors, golden files and the tables of FORMAT.md anew
 	go test ./events -run='Format|Vector' -update

@@ -230,6 +230,7 @@ func (e *examination) work(ctx context.Context, t *trial) error {
 		e.settings(t)
 		e.tools(t)
 		e.model(t, first)
+		e.price(t.agent.Endpoint, first.Usage.Model)
 	}
 	last := first
 	if speaks && first.Outcome.String() == "blocked" {
@@ -248,6 +249,19 @@ func (e *examination) work(ctx context.Context, t *trial) error {
 		e.say("records", len(left) == 0, "report this: a key was written down", "%s", found(left, t.looked))
 	}
 	return nil
+}
+
+// price says what the model costs, by which budgets of money are kept.
+func (e *examination) price(endpoint *agents.Endpoint, model string) {
+	if model == "" {
+		return // it was not asked
+	}
+	if p, known := endpoint.Price(model); known {
+		e.say("price", true, "", "%s: %s read and %s written for a million tokens, as of %s", model, money(p.Input, "USD"), money(p.Output, "USD"), p.AsOf)
+		return
+	}
+	e.say("price", len(endpoint.Prices) == 0, "add "+model+" to model_endpoint.prices",
+		"nobody has said what %s costs: budgets of money are kept as far as its program reports it, those of tokens always", model)
 }
 
 func because(reason string) string {
@@ -302,6 +316,8 @@ func (e *examination) model(t *trial, first ended) {
 		fix = "put a key that is valid into the profile's .env"
 	case "credit":
 		fix = "the account needs credit"
+	case "invalid_request":
+		fix = "see what it said with hermes kanban log; look at runtime.model, model_endpoint.kind and the account's credit"
 	case "rate_limited", "overloaded":
 		fix = "try again later"
 	}

@@ -30,7 +30,7 @@ func TestAgentCheck(t *testing.T) {
 		"profile    agent clerk, worker", "backend    bubblewrap", "agent      claude 2.1.330", "key        not visible inside",
 		"network    example.com, 169.254.169.254, /api/event_logging/v2/batch refused", "config     settings, hooks, servers",
 		"tools      9 of 9", "model      127.0.0.1 answered", "verdict    a test task ended as completed", "$0.0",
-		"continues  a second run saw", "records    not visible", "ok         11 checks, 0 problems",
+		"continues  a second run saw", "records    not visible", "price      ", "ok         12 checks, 0 problems",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("got\n%s\nwant %q", out, want)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -63,11 +64,11 @@ terminal:
 	return m
 }
 
-// imitation is a file with the name of a program: this test's own, which plays
+// imitation is a file with the name of a program: the test's own, which plays
 // it when it is called so.
 func imitation(t *testing.T, name string) string {
 	t.Helper()
-	self, err := os.Executable()
+	self, err := exec.LookPath("hermes")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,6 +194,7 @@ func TestModelFailures(t *testing.T) {
 	}{
 		"key":      {modelReply{Status: 401, Type: "authentication_error", Say: "no"}, "auth", "hermes agent release clerk"},
 		"credit":   {modelReply{Status: 402, Type: "billing_error", Say: "no"}, "credit", "hermes agent release clerk"},
+		"refused":  {modelReply{Status: 400, Type: "invalid_request_error", Say: "no"}, "invalid_request", "hermes agent release clerk"},
 		"overload": {modelReply{Status: 529, Type: "overloaded_error", Say: "no"}, "overloaded", "hermes agent release clerk"},
 		"limit": {modelReply{Status: 429, Type: "rate_limit_error", Say: "no", Header: http.Header{"Retry-After": {"3600"}}},
 			"rate_limited", "the next one waits"},
@@ -219,7 +221,7 @@ func TestModelBudget(t *testing.T) {
 	for name, set := range map[string]func(*events.Policy){
 		"budget.run":             func(p *events.Policy) { p.Budget.Run = 5000 }, // 3300 micros an answer
 		"token_budget.run":       func(p *events.Policy) { p.TokenBudget.Run = 2000 },
-		"token_budget.agent_day": func(p *events.Policy) { p.TokenBudget.AgentDay = 2000 },
+		"token_budget.agent_day": func(p *events.Policy) { p.TokenBudget.AgentDay, p.HostSlots = 2000, 1 }, // or it is shared
 		"budget.board_month":     func(p *events.Policy) { p.Budget.BoardMonth = 5000 },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -234,8 +236,34 @@ func TestModelBudget(t *testing.T) {
 			if out := m.must("kanban", "why", id); !strings.Contains(out, "policy set "+name) {
 				t.Errorf("why: got\n%s", out)
 			}
+			whose := map[string]string{"token_budget.agent_day": "clerk has spent", "budget.board_month": "the board has spent"}[name]
+			eventually(t, "it is on record", func() bool { return strings.Contains(m.must("board", "replay"), whose) })
 		})
 	}
+}
+
+// TestModelBudgetTold: people hear that most of a run's budget is spent while
+// the run goes on.
+func TestModelBudgetTold(t *testing.T) {
+	told := make(chan struct{})
+	m := newModelled(t, func(p *events.Policy) { p.TokenBudget.Run = 2500 }, func(n int, _ *modelRequest) modelReply {
+		if n == 2 {
+			<-told
+		}
+		return modelReply{Tool: "kanban_show"}
+	})
+	m.gateway()
+	id := m.create("clerk")
+	defer func() {
+		if t.Failed() {
+			t.Log(m.must("board", "replay"))
+		}
+	}()
+	eventually(t, "it is on record", func() bool {
+		return strings.Contains(m.must("board", "replay"), "attempt 1 of "+id+" has spent 2040 of 2500 tokens")
+	})
+	close(told)
+	m.endsAs(id, "budget")
 }
 
 // TestModelledLocal: without isolation the endpoint is an address of this host.

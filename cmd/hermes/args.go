@@ -84,7 +84,26 @@ func arrange(app *cli.App, argv []string) (invocation, error) {
 	if len(inv.args) > 0 && inv.groups() {
 		return inv, unknownVerb(inv.name(), inv.args[0], commands)
 	}
+	if err := inv.once("home", "profile"); err != nil {
+		return inv, err
+	}
 	return inv, inv.place(early)
+}
+
+// once refuses flags of the program that name two things: a profile's own
+// command names them already, and is to be of that profile whatever follows.
+func (inv *invocation) once(names ...string) error {
+	for _, name := range names {
+		first := ""
+		for _, tok := range inv.global {
+			if value, ok := strings.CutPrefix(tok, "--"+name+"="); ok && first != "" && value != first {
+				return usagef("--%s is given twice", name)
+			} else if ok {
+				first = value
+			}
+		}
+	}
+	return nil
 }
 
 // severalIDs is the flag that takes every id that follows it, as the Python

@@ -12,11 +12,13 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/hermesboard/hermes/agents/supervise"
 	"github.com/hermesboard/hermes/agents/workspace"
 	"github.com/hermesboard/hermes/boards/api"
 	"github.com/hermesboard/hermes/boards/registry"
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/projections"
+	"github.com/hermesboard/hermes/sandbox"
 )
 
 func gcVerb(env Env) *cli.Command {
@@ -24,13 +26,14 @@ func gcVerb(env Env) *cli.Command {
 Removed are stored files that no event names, the folders that ended runs worked
 in, and the logs of ended runs, each when its time in the policy has passed
 (keep_orphan, keep_scratch, keep_log). A folder that the next attempt would go
-on in stays, and so does whatever this program did not make.`,
+on in stays, without its logs, and so does whatever this program did not make. Containers and
+control groups that dead supervisors left go at once, of every board.`,
 		[]cli.Flag{flag("dry-run", "", "only say what would go")}, runBoardGC)
 }
 
 // litter is something gc removes.
 type litter struct {
-	Kind  string `json:"kind"` // artifact, workspace or run
+	Kind  string `json:"kind"` // artifact, workspace, log, run or sandbox
 	Name  string `json:"name"`
 	Bytes int64  `json:"bytes"`
 }
@@ -62,7 +65,7 @@ func runBoardGC(ctx context.Context, x *call) error {
 	if err := g.survey(ctx, b); err != nil {
 		return err
 	}
-	err = errors.Join(g.artifacts(ctx), g.runs(ctx))
+	err = errors.Join(g.artifacts(ctx), g.runs(ctx), g.sandboxes(ctx))
 	if x.json() {
 		return errors.Join(x.emit(g.gone), err)
 	}
@@ -180,12 +183,23 @@ func (g *collector) runs(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		run, err := events.ParseRunID(e.Name())
-		ended, known := g.ended[run]
-		if err != nil || !e.IsDir() || !known || g.goesOn(run) {
+		if workspace.IsAside(e.Name()) {
+			if info, err := e.Info(); err == nil && g.over(info.ModTime(), g.policy.KeepLogMS) {
+				errs = append(errs, g.drop(ctx, root, "run", e.Name()))
+			}
 			continue
 		}
-		switch {
+		run, err := events.ParseRunID(e.Name())
+		ended, known := g.ended[run]
+		if err != nil || !e.IsDir() || !known {
+			continue
+		}
+		switch goesOn := g.goesOn(run); {
+		case goesOn && g.over(ended.Time(), g.policy.KeepLogMS):
+			for _, name := range supervise.Logs {
+				errs = append(errs, g.dropFile(root, "log", e.Name()+"/"+name))
+			}
+		case goesOn:
 		case g.over(ended.Time(), g.policy.KeepLogMS):
 			errs = append(errs, g.drop(ctx, root, "run", e.Name()))
 		case g.over(ended.Time(), g.policy.KeepScratchMS):
@@ -197,11 +211,42 @@ func (g *collector) runs(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// sandboxes removes what dead supervisors left of any board.
+func (g *collector) sandboxes(ctx context.Context) error {
+	if g.dry {
+		return nil // who is dead is only known by removing it
+	}
+	containers, err := reapContainers(ctx)
+	groups, sweepErr := sandbox.SweepCgroups()
+	if containers > 0 {
+		g.gone = append(g.gone, litter{"sandbox", plural(containers, "container", "containers"), 0})
+	}
+	if groups > 0 {
+		g.gone = append(g.gone, litter{"sandbox", plural(groups, "control group", "control groups"), 0})
+	}
+	return errors.Join(err, sweepErr)
+}
+
 // goesOn reports whether the next attempt at a task may go on in a run's folder:
 // it was the last one, and the task is not over.
 func (g *collector) goesOn(run events.RunID) bool {
 	t := g.view.Task(run.Task)
 	return t != nil && t.Attempts == run.N && t.Status != events.Done && t.Status != events.Archived
+}
+
+// dropFile removes a file of a run and notes how much it held.
+func (g *collector) dropFile(root *os.Root, kind, name string) error {
+	info, err := root.Lstat(name)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	if !g.dry {
+		if err := root.Remove(name); err != nil {
+			return err
+		}
+	}
+	g.gone = append(g.gone, litter{kind, name, info.Size()})
+	return nil
 }
 
 // drop removes a folder of a run and notes what it held.

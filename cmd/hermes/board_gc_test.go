@@ -53,8 +53,12 @@ func TestCollectRuns(t *testing.T) {
 			add(events.Record{Task: task, Run: run, Data: events.RunEnded{Outcome: events.OutcomeLost, To: events.Ready}}, age)
 		}
 	}
-	const day = 24 * time.Hour
-	for task := events.TaskID(1); task <= 3; task++ {
+	const (
+		day      = 24 * time.Hour
+		oldAside = "t1.1-before-7-ABCDEF"
+		newAside = "t2.1-before-9-GHIJKL"
+	)
+	for task := events.TaskID(1); task <= 4; task++ {
 		add(events.Record{Task: task, Data: events.TaskCreated{Status: events.Ready}}, 50*day)
 	}
 	attempt(1, 1, 40*day, true) // older than logs are kept
@@ -63,6 +67,7 @@ func TestCollectRuns(t *testing.T) {
 	attempt(2, 1, 40*day, false)
 	attempt(3, 1, 3*day, true)
 	attempt(3, 2, 1*day, true)
+	attempt(4, 1, 40*day, true) // the next one goes on here, without old logs
 
 	dir := t.TempDir()
 	paths := registry.Paths{Artifacts: filepath.Join(dir, "artifacts"), Runs: filepath.Join(dir, "runs")}
@@ -72,7 +77,7 @@ func TestCollectRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, run := range []string{"t1.1", "t1.2", "t1.3", "t2.1", "t3.1", "t3.2", "t9.1", "notes"} {
+	for _, run := range []string{"t1.1", "t1.2", "t1.3", "t2.1", "t3.1", "t3.2", "t4.1", "t9.1", "notes", oldAside, newAside, "t1.1-before-x-ABCDEF"} {
 		if err := os.MkdirAll(filepath.Join(paths.Runs, run, "workspace", "deep"), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -81,6 +86,12 @@ func TestCollectRuns(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+	}
+	if err := os.WriteFile(filepath.Join(paths.Runs, "t4.1", "log.raw.1"), []byte("123"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(filepath.Join(paths.Runs, oldAside), now, now.Add(-31*day)); err != nil {
+		t.Fatal(err)
 	}
 	// A link that an agent left must not lead out.
 	if err := os.WriteFile(filepath.Join(outside, "mine"), nil, 0o600); err != nil {
@@ -93,7 +104,7 @@ func TestCollectRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	want := []litter{{"run", "t1.1", 10}, {"workspace", "t1.2/workspace", 5}}
+	want := []litter{{"run", "t1.1", 10}, {"run", oldAside, 10}, {"workspace", "t1.2/workspace", 5}, {"log", "t4.1/log", 5}, {"log", "t4.1/log.raw.1", 3}}
 	for _, dry := range []bool{true, false} {
 		g := &collector{paths: paths, dry: dry, now: now, named: map[events.Digest]bool{}, ended: map[events.RunID]events.Time{}, view: projections.NewView()}
 		if err := g.survey(t.Context(), h); err != nil {
@@ -108,7 +119,8 @@ func TestCollectRuns(t *testing.T) {
 	}
 	for name, want := range map[string]bool{
 		"runs/t1.1": false, "runs/t1.2/workspace": false, "runs/t1.2/log": true, "runs/t1.3/workspace/deep/file": true,
-		"runs/t2.1/workspace": true, "runs/t3.1/workspace": true, "runs/t9.1/workspace": true, "runs/notes/workspace": true, "outside/mine": true,
+		"runs/t2.1/workspace": true, "runs/t3.1/workspace": true, "runs/t9.1/workspace": true, "runs/notes/workspace": true,
+		"runs/" + oldAside: false, "runs/" + newAside: true, "runs/t1.1-before-x-ABCDEF": true, "runs/t4.1/workspace/deep/file": true, "runs/t4.1/log": false, "outside/mine": true,
 	} {
 		if _, err := os.Lstat(filepath.Join(dir, name)); (err == nil) != want {
 			t.Errorf("%s: got there %v, want %v", name, err == nil, want)

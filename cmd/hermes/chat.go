@@ -22,7 +22,7 @@ const maxChatOutput = 8 << 20
 func chatExec(ctx context.Context, call *chat.Call, board api.Board, argv []string) (out, words string, code int) {
 	o, e := &capped{most: maxChatOutput}, &capped{most: maxChatOutput}
 	env := Env{Args: append([]string{"kanban"}, argv...), Stdin: strings.NewReader(""), Stdout: o, Stderr: e, Dir: "/",
-		Getenv: func(string) string { return "" }, Width: call.Width, User: call.By.Actor.Name}
+		Getenv: func(string) string { return "" }, Width: call.Width, User: call.By.Actor.Name, Asked: call.Time}
 	defer func() {
 		if p := recover(); p != nil {
 			out, words, code = "", "Something went wrong here. Nothing more was done.\n", exitRefused

@@ -139,6 +139,23 @@ func TestChatRepeats(t *testing.T) {
 	}
 }
 
+// TestChatRepeatsRelativeTimes: "in 8h" is counted from when it was said, so that
+// an update that comes again later means the same.
+func TestChatRepeatsRelativeTimes(t *testing.T) {
+	p := newParlour(t)
+	c := p.call(chat.Owner, "78")
+	c.Time = time.Date(2026, 3, 1, 21, 0, 0, 0, time.UTC)
+	first, words, code := p.says(c, `create once --at 8h`)
+	again, words2, code2 := p.says(c, `create once --at 8h`)
+	if first != again || code != 0 || code2 != 0 {
+		t.Errorf("got %q, exit %d %s, and then %q, exit %d %s", first, code, words, again, code2, words2)
+	}
+	d, err := p.acme.Show(t.Context(), 1)
+	if want := events.TimeOf(c.Time.Add(8 * time.Hour)); err != nil || d.StartAt != want {
+		t.Errorf("it starts at %s, want %s, %v", d.StartAt.Time(), want.Time(), err)
+	}
+}
+
 // hostileLines are attempts to reach beyond the board, the host's files
 // included. path is a file that would give itself away.
 func hostileLines(path string) []string {
@@ -309,7 +326,7 @@ func startChat(t testing.TB, tg *chattest.Telegram, p *parlour, perMinute int) (
 	if err := secrets.Set(prof.Config.Telegram.TokenName(), profile.NewSecret(tg.Token)); err != nil {
 		t.Fatal(err)
 	}
-	part, err := newChat(chatWires{Profile: prof, Secrets: secrets, Home: p.home, Warn: func(err error) { t.Log(err) },
+	part, err := newChat(chatWires{Profile: func() *profile.Profile { return prof }, Secrets: secrets, Home: p.home, Warn: func(err error) { t.Log(err) },
 		Held: func(slug string) api.Board {
 			if slug == "acme" {
 				return p.acme

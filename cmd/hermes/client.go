@@ -35,7 +35,7 @@ leaves the rest. A token is never an argument.
 				str("agents", "", "research (needs no model) or code (needs ANTHROPIC_API_KEY)"), str("digest", "", "when the morning's summary is sent (default 07:30)"),
 				str("description", "", "who the client is"), flag("no-start", "", "do not start the gateway"),
 				flag("os-user", "", "as root: an account, a home and a gateway of its own"), flag("dry-run", "", "print the single commands, and do nothing"),
-			}, runClientAdd),
+			}, asOperator(1, 1, "a name for the client", runClientAdd)),
 	)
 }
 
@@ -60,20 +60,8 @@ type onboarding struct {
 	dry     bool
 }
 
-func runClientAdd(ctx context.Context, x *call) error {
-	a, err := x.args(1, 1, "a name for the client")
-	if err != nil {
-		return err
-	}
-	home, me, err := x.homeAndProfile()
-	if err != nil {
-		return err
-	}
-	defer home.Close()
-	if err := operatorOnly(me); err != nil {
-		return err
-	}
-	k := &onboarding{call: x, name: a[0], home: home, dry: x.flag("dry-run")}
+func runClientAdd(ctx context.Context, x *visit) (err error) {
+	k := &onboarding{call: x.call, name: x.words[0], home: x.house, dry: x.flag("dry-run")}
 	if !profile.ValidName(k.name) || k.name == profile.Default || k.name == "hermes" {
 		return usagef("%q is not a name for a client (want lower-case letters, digits, - and _; neither default nor hermes)", k.name)
 	}
@@ -204,16 +192,12 @@ func (k *onboarding) carryOut(ctx context.Context, plan []clientStep) error {
 				Hint: "what was made before it has been removed; mend the cause and do it again"}
 		}
 	}
-	if k.json() {
-		return k.emit(map[string]string{"client": k.name, "profile": k.name, "home": k.home.Dir()})
-	}
-	fmt.Fprintf(k.Stdout, "client %s is ready. %s\n", k.name, k.next())
-	return nil
+	return k.done(map[string]string{"client": k.name, "profile": k.name, "home": k.home.Dir()}, k.name, "client %s is ready. %s", k.name, k.next())
 }
 
 func (k *onboarding) next() string {
 	if k.flag("os-user") {
-		return "Look: runuser -u " + accountOf(k.name) + " -- hermes -p " + k.name + " status"
+		return "Look: hermes status"
 	}
 	return "Look: hermes -p " + k.name + " status"
 }

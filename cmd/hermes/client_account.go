@@ -18,6 +18,10 @@ func (k *onboarding) planAccount() ([]clientStep, error) {
 	if os.Geteuid() != 0 && !k.dry {
 		return nil, &boards.Rejection{Code: "not_root", Detail: "only root can make an account for a client", Hint: "sudo hermes client add " + k.name + " --os-user …; --dry-run prints what it would do"}
 	}
+	if !k.dry && !everybodyRuns(k.program) {
+		return nil, &boards.Rejection{Code: "program_private", Detail: "another account cannot run " + k.program,
+			Hint: "put it where every account can: install -m 755 " + shellQuote(k.program) + " /usr/local/bin/hermes"}
+	}
 	account := accountOf(k.name)
 	home := filepath.Join("/home", account)
 	var plan []clientStep
@@ -58,4 +62,18 @@ func (k *onboarding) planAccount() ([]clientStep, error) {
 	}
 	operator := append(as[:len(as):len(as)], "-p", k.name, "config", "set", "gateway.operator", "uid:0")
 	return append(plan, clientStep{argv: add, stdin: k.token.Reveal()}, clientStep{argv: operator}), nil
+}
+
+// everybodyRuns reports whether every account of the host can run a program.
+func everybodyRuns(path string) bool {
+	for {
+		info, err := os.Stat(path)
+		if err != nil || info.Mode()&0o001 == 0 {
+			return false
+		}
+		if path == filepath.Dir(path) {
+			return true
+		}
+		path = filepath.Dir(path)
+	}
 }

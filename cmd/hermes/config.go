@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -29,8 +30,8 @@ _SECRET or _PASSWORD is a secret: it goes to .env and is never an argument; with
   hermes -p acme config set TELEGRAM_BOT_TOKEN -`, nil, runConfigSet),
 		verb(env, "get", "KEY", "print the value of a key; of a secret only whether it is set", "Example:\n  hermes config get terminal.backend", nil, runConfigGet),
 		verb(env, "unset", "KEY", "take a key out", "Example:\n  hermes config unset terminal.backend", nil, runConfigUnset),
-		verb(env, "list,ls,show", "", "print the keys that are set", "", nil, runConfigList),
-		verb(env, "check", "", "say what is wrong with configuration, secrets and agents", "", nil, runConfigCheck),
+		verb(env, "list,ls,show", "", "print the keys that are set", "", nil, asProfile(0, 0, "no arguments", runConfigList)),
+		verb(env, "check", "", "say what is wrong with configuration, secrets and agents", "", nil, asProfile(0, 0, "no arguments", runConfigCheck)),
 		verb(env, "edit", "", "open it in $EDITOR; what is wrong is not saved", "", nil, runConfigEdit),
 		verb(env, "schema", "", "list every key there is", "", nil, runConfigSchema),
 	)
@@ -49,7 +50,7 @@ func keyError(err error) error {
 	return &usageError{msg: key.Error(), hint: hint}
 }
 
-func runConfigSet(_ context.Context, x *call) error {
+func runConfigSet(ctx context.Context, x *call) error {
 	a, err := x.args(1, 2, "a key and its value")
 	if err != nil {
 		return err
@@ -73,14 +74,17 @@ func runConfigSet(_ context.Context, x *call) error {
 			return err
 		}
 	}
-	if err := profile.EditConfig(dir, func(file []byte) ([]byte, error) { return profile.Set(file, a[0], value) }); err != nil {
+	err = profile.EditConfig(dir, func(file []byte) ([]byte, error) {
+		file, err := profile.Set(file, a[0], value)
+		if err == nil {
+			err = checkBackend(file)
+		}
+		return file, err
+	})
+	if err != nil {
 		return keyError(err)
 	}
-	if a[0] == "terminal.cwd" {
-		if info, err := os.Stat(value); err != nil || !info.IsDir() {
-			x.say("%s is not there yet: mkdir -p %s", value, shellQuote(value))
-		}
-	}
+	x.sayDoubts(ctx, dir, a[0])
 	return x.saySet(a[0])
 }
 
@@ -136,6 +140,9 @@ func (x *call) setSecret(home, dir, name string, rest []string) error {
 			hint: line + "   reads it from standard input, or asks for it"}
 	}
 	value, err := x.readSecret(name)
+	if err == nil {
+		err = checkToken(dir, name, value)
+	}
 	if err != nil {
 		return err
 	}
@@ -143,6 +150,18 @@ func (x *call) setSecret(home, dir, name string, rest []string) error {
 		return err
 	}
 	return x.saySet(name)
+}
+
+// checkToken refuses what cannot be the token of the profile's bot.
+func checkToken(dir, name string, value profile.Secret) error {
+	var c profile.Config
+	if b, err := os.ReadFile(filepath.Join(dir, profile.ConfigFile)); err == nil {
+		_ = profile.ParseConfig(b, &c) // what is wrong with it is said elsewhere
+	}
+	if name == c.Telegram.TokenName() && !profile.TelegramToken(value) {
+		return &usageError{msg: "what came for " + name + " is no token of a Telegram bot (want digits, a colon, and at least 20 letters, digits, - and _)", hint: "@BotFather shows it: /mybots, the bot, API Token"}
+	}
+	return nil
 }
 
 // maxSecret bounds a secret that is typed or piped.
@@ -183,11 +202,15 @@ func runConfigGet(_ context.Context, x *call) error {
 	if profile.IsSecretKey(a[0]) {
 		return x.getSecret(dir, strings.ToUpper(a[0]))
 	}
-	home, p, err := x.homeAndProfile()
+	home, err := x.home()
 	if err != nil {
 		return err
 	}
 	defer home.Close()
+	p, err := x.profile(home)
+	if err != nil {
+		return err
+	}
 	v, ok, err := p.Config.Get(a[0])
 	switch {
 	case err != nil:
@@ -260,12 +283,8 @@ func runConfigUnset(_ context.Context, x *call) error {
 	return nil
 }
 
-func runConfigList(_ context.Context, x *call) error {
-	home, p, err := x.homeAndProfile()
-	if err != nil {
-		return err
-	}
-	defer home.Close()
+func runConfigList(_ context.Context, x *visit) error {
+	p := x.me
 	secrets, err := profile.LoadSecrets(p.Dir)
 	if err != nil {
 		return err

@@ -16,13 +16,8 @@ import (
 	"github.com/hermesboard/hermes/boards"
 )
 
-func runConfigCheck(_ context.Context, x *call) error {
-	home, p, err := x.homeAndProfile()
-	if err != nil {
-		return err
-	}
-	defer home.Close()
-	wrong := x.configProblems(home.Dir(), p)
+func runConfigCheck(ctx context.Context, x *visit) error {
+	wrong := x.configProblems(ctx)
 	if x.json() {
 		if err := x.emit(map[string][]string{"problems": wrong}); err != nil {
 			return err
@@ -32,7 +27,7 @@ func runConfigCheck(_ context.Context, x *call) error {
 			fmt.Fprintln(x.Stdout, line(w))
 		}
 		if len(wrong) == 0 {
-			fmt.Fprintf(x.Stdout, "profile %s is in order\n", p.Name)
+			fmt.Fprintf(x.Stdout, "profile %s is in order\n", x.me.Name)
 		}
 	}
 	if len(wrong) > 0 {
@@ -41,43 +36,47 @@ func runConfigCheck(_ context.Context, x *call) error {
 	return nil
 }
 
-func (x *call) configProblems(home string, p *profile.Profile) []string {
-	wrong := []string{}
+// configProblems are what is wrong with a profile that can be read: as far as
+// that can be told without starting anything but the probes of its sandboxes.
+func (x *visit) configProblems(ctx context.Context) []string {
+	p, wrong := x.me, []string{}
 	add := func(format string, a ...any) { wrong = append(wrong, fmt.Sprintf(format, a...)) }
 	secrets, err := profile.LoadSecrets(p.Dir)
 	if err != nil {
 		add("%v", err)
 		secrets = &profile.Secrets{}
 	}
-	if _, ok := secrets.Get(p.Config.Telegram.TokenName()); ok && len(p.Config.Telegram.Allow) == 0 {
-		add("there is a bot, but telegram.allow names nobody: its gateway will not start")
+	if token, ok := secrets.Get(p.Config.Telegram.TokenName()); ok {
+		if !profile.TelegramToken(token) {
+			add("%s is no token of a Telegram bot", p.Config.Telegram.TokenName())
+		}
+		if len(p.Config.Telegram.Allow) == 0 {
+			add("there is a bot, but telegram.allow names nobody: its gateway will not start")
+		}
 	}
 	for _, h := range p.Config.Webhooks {
 		if _, ok := secrets.Get(h.Secret); !ok {
 			add("webhook %s is signed with %s, which is not set", h.Name, h.Secret)
 		}
 	}
-	if cwd := p.Config.Terminal.Cwd; cwd != "" {
-		if info, err := os.Stat(cwd); err != nil || !info.IsDir() {
-			add("terminal.cwd: there is no folder %s", cwd)
-		}
-	}
 	if !p.MayOpenAll() && len(p.Config.Boards) == 0 {
 		add("boards: it may open none")
+	}
+	for _, doubt := range doubts(ctx, p, "terminal") {
+		add("%s", doubt)
 	}
 	names, err := agents.List(p.Dir)
 	if err != nil {
 		add("%v", err)
 	}
-	load := agentsOf(home, p.Name, "")
+	known, err := newRoster(agentsOf(x.house.Dir(), p.Name, ""))
+	if err != nil {
+		add("%v", err)
+		return wrong
+	}
 	for _, name := range names {
-		a, err := load(name)
-		if err != nil {
+		if _, err := known.agents.Agent(ctx, name); err != nil {
 			add("%v", err)
-		} else if e := a.Endpoint; e != nil && e.Credential.Env != "" {
-			if _, ok := secrets.Get(e.Credential.Env); !ok {
-				add("agent %s wants the secret %s, which is not set", name, e.Credential.Env)
-			}
 		}
 	}
 	return wrong
@@ -121,14 +120,18 @@ func runConfigEdit(ctx context.Context, x *call) error {
 			return err
 		}
 		var old, c profile.Config
-		if err := profile.ParseConfig(after, &c); err == nil {
+		if err = profile.ParseConfig(after, &c); err == nil {
+			err = checkBackend(after)
+		}
+		if err == nil {
 			if profile.ParseConfig(before, &old) == nil && !slices.Equal(old.Boards, c.Boards) {
 				if err := x.mayConfigure(home, "boards"); err != nil {
 					return err
 				}
 			}
 			return x.saveEdited(dir, before, after)
-		} else if x.say("%v", err); !x.Prompt {
+		}
+		if x.say("%v", keyError(err)); !x.Prompt {
 			return &boards.Rejection{Code: "bad_config", Detail: "not saved", Hint: "hermes config schema lists the keys"}
 		}
 		fmt.Fprint(x.Stderr, "Edit it again? [Y/n] ")

@@ -39,56 +39,36 @@ The entry is a file in the cron folder of the profile, and may be edited there.`
 				str("assignee", "a", "the agent that is to do it"), str("reviewer", "", "the agent that reviews it"), str("tenant", "", "tenant"),
 				num("priority", "", "higher goes first (default 0)"), str("workspace", "w", "scratch (default), dir:/path or repo:/path"),
 				str("max-runtime", "", "stop an attempt after so long (30m, 2h)"), str("model", "m", "the model to ask for"), list("skill", "", "a skill for the agent; again for several"),
-			}, runCronAdd),
-		verb(env, "list,ls", "", "list the entries and when each is next", "", nil, runCronList),
-		verb(env, "rm,remove,delete", "NAME…", "remove entries; tasks that were made stay", "", nil, runCronRemove),
-		verb(env, "run", "NAME", "make the task of an entry now, whatever its schedule", "", nil, runCronRun),
-		verb(env, "pause", "NAME…", "make no tasks until resumed", "", nil, func(_ context.Context, x *call) error { return x.pauseCron(true) }),
-		verb(env, "resume", "NAME…", "go on from now; what was left out is not made up for", "", nil, func(_ context.Context, x *call) error { return x.pauseCron(false) }),
+			}, asProfile(3, 3, "a name, a schedule and a title (both in quotes)", runCronAdd)),
+		verb(env, "list,ls", "", "list the entries and when each is next", "", nil, asProfile(0, 0, "no arguments", runCronList)),
+		verb(env, "rm,remove,delete", "NAME…", "remove entries; tasks that were made stay", "", nil, asProfile(1, -1, "at least one name", runCronRemove)),
+		verb(env, "run", "NAME", "make the task of an entry now, whatever its schedule", "", nil, asProfile(1, 1, "a name", runCronRun)),
+		verb(env, "pause", "NAME…", "make no tasks until resumed", "", nil, asProfile(1, -1, "at least one name", pauseCron(true))),
+		verb(env, "resume", "NAME…", "go on from now; what was left out is not made up for", "", nil, asProfile(1, -1, "at least one name", pauseCron(false))),
 	)
 }
 
-// cronDir is the cron folder of the profile an invocation names.
-func (x *call) cronDir() (string, error) {
-	home, err := x.home()
-	if err != nil {
-		return "", err
-	}
-	defer home.Close()
-	dir, err := x.profileDir(home)
-	return filepath.Join(dir, "cron"), err
-}
+// cronDir is the cron folder of the profile that is meant.
+func (x *visit) cronDir() string { return filepath.Join(x.me.Dir, "cron") }
 
-func runCronAdd(ctx context.Context, x *call) error {
-	a, err := x.args(3, 3, "a name, a schedule and a title (both in quotes)")
+func runCronAdd(ctx context.Context, x *visit) error {
+	slug, err := x.boardMeant(ctx, x.house)
 	if err != nil {
 		return err
 	}
-	home, err := x.home()
-	if err != nil {
-		return err
-	}
-	defer home.Close()
-	slug, err := x.boardMeant(ctx, home)
-	if err != nil {
-		return err
-	}
-	e := &cron.Entry{Name: a[0], Schedule: a[1], TimeZone: x.str("time-zone"), Missed: cron.Missed(x.str("missed")), Paused: x.flag("paused"), Board: slug}
-	if e.Task, err = x.cronTask(a[2]); err != nil {
+	e := &cron.Entry{Name: x.words[0], Schedule: x.words[1], TimeZone: x.str("time-zone"), Missed: cron.Missed(x.str("missed")), Paused: x.flag("paused"), Board: slug}
+	if e.Task, err = x.cronTask(x.words[2]); err != nil {
 		return err
 	}
 	if err := e.Check(); err != nil {
 		return &usageError{msg: err.Error(), hint: "hermes cron add --help"}
 	}
-	b, err := x.reach(ctx, home, slug) // a board that is not there is better missed now
+	b, err := x.reach(ctx, x.house, slug) // a board that is not there is better missed now
 	if err != nil {
 		return err
 	}
 	b.Close()
-	dir, err := x.cronDir()
-	if err != nil {
-		return err
-	}
+	dir := x.cronDir()
 	if names, err := cron.List(dir); err != nil {
 		return err
 	} else if slices.Contains(names, e.Name) && !x.flag("replace") {
@@ -118,19 +98,12 @@ func (x *call) cronTask(title string) (t cron.Task, err error) {
 	return t, nil
 }
 
-func runCronList(_ context.Context, x *call) error {
-	if _, err := x.args(0, 0, "no arguments"); err != nil {
-		return err
-	}
-	dir, err := x.cronDir()
+func runCronList(_ context.Context, x *visit) error {
+	names, err := cron.List(x.cronDir())
 	if err != nil {
 		return err
 	}
-	names, err := cron.List(dir)
-	if err != nil {
-		return err
-	}
-	return x.printCron(dir, names)
+	return x.printCron(x.cronDir(), names)
 }
 
 // cronRow is an entry, as --json prints it.
@@ -194,18 +167,10 @@ func (x *call) cronZone(name string) *time.Location {
 	return here
 }
 
-func runCronRemove(_ context.Context, x *call) error {
-	a, err := x.args(1, -1, "at least one name")
-	if err != nil {
-		return err
-	}
-	dir, err := x.cronDir()
-	if err != nil {
-		return err
-	}
-	for _, name := range a {
-		if err := cron.Remove(dir, name); err != nil {
-			return noCron(dir, name, err)
+func runCronRemove(_ context.Context, x *visit) error {
+	for _, name := range x.words {
+		if err := cron.Remove(x.cronDir(), name); err != nil {
+			return noCron(x.cronDir(), name, err)
 		}
 		x.say("%s is removed", name)
 	}
@@ -225,29 +190,16 @@ func noCron(dir, name string, err error) error {
 	return &api.Error{Code: api.CodeNotFound, Message: "there is no entry " + line(name), Hint: hint}
 }
 
-func runCronRun(ctx context.Context, x *call) error {
-	a, err := x.args(1, 1, "a name")
+func runCronRun(ctx context.Context, x *visit) error {
+	e, err := cron.Load(x.cronDir(), x.words[0])
 	if err != nil {
-		return err
-	}
-	dir, err := x.cronDir()
-	if err != nil {
-		return err
-	}
-	e, err := cron.Load(dir, a[0])
-	if err != nil {
-		return noCron(dir, a[0], err)
+		return noCron(x.cronDir(), x.words[0], err)
 	}
 	c, err := e.Command()
 	if err != nil {
 		return err
 	}
-	home, err := x.home()
-	if err != nil {
-		return err
-	}
-	defer home.Close()
-	b, err := x.reach(ctx, home, e.Board)
+	b, err := x.reach(ctx, x.house, e.Board)
 	if err != nil {
 		return err
 	}
@@ -264,30 +216,25 @@ func runCronRun(ctx context.Context, x *call) error {
 }
 
 // pauseCron pauses or resumes. A resumed entry goes on from now.
-func (x *call) pauseCron(paused bool) error {
-	a, err := x.args(1, -1, "at least one name")
-	if err != nil {
-		return err
+func pauseCron(paused bool) visiting {
+	return func(_ context.Context, x *visit) error {
+		dir := x.cronDir()
+		for _, name := range x.words {
+			e, err := cron.Load(dir, name)
+			if err != nil {
+				return noCron(dir, name, err)
+			}
+			if e.Paused == paused {
+				return &boards.Rejection{Code: boards.CodeAlready, Detail: fmt.Sprintf("%s is %s already", name, map[bool]string{true: "paused", false: "running"}[paused])}
+			}
+			e.Paused = paused
+			if err := cron.SetLast(dir, name, time.Now()); err != nil {
+				return err
+			}
+			if err := cron.Save(dir, e); err != nil {
+				return err
+			}
+		}
+		return x.printCron(dir, x.words)
 	}
-	dir, err := x.cronDir()
-	if err != nil {
-		return err
-	}
-	for _, name := range a {
-		e, err := cron.Load(dir, name)
-		if err != nil {
-			return noCron(dir, name, err)
-		}
-		if e.Paused == paused {
-			return &boards.Rejection{Code: boards.CodeAlready, Detail: fmt.Sprintf("%s is %s already", name, map[bool]string{true: "paused", false: "running"}[paused])}
-		}
-		e.Paused = paused
-		if err := cron.SetLast(dir, name, time.Now()); err != nil {
-			return err
-		}
-		if err := cron.Save(dir, e); err != nil {
-			return err
-		}
-	}
-	return x.printCron(dir, a)
 }

@@ -220,6 +220,7 @@ func (d *demo) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer h.close()
 	held, err := d.home.Hold(ctx, demoBoard, openPatience, holdOptions(d.home))
 	if err != nil {
 		return err

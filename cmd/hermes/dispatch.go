@@ -74,7 +74,7 @@ func (r *roster) ask(name string) dispatcher.Agent {
 	} else if err != nil {
 		return dispatcher.Agent{Problem: "agent_config", Detail: err.Error()}
 	}
-	return dispatcher.Agent{Role: a.EventRole(), Backend: a.Terminal.Backend, Runtime: a.Runtime.Kind, Model: a.Runtime.Model}
+	return dispatcher.Agent{Role: a.EventRole(), Backend: a.Terminal.Backend, Runtime: a.Runtime.Kind, Model: a.Runtime.Model, Metered: a.Metered()}
 }
 
 func newRoster(load loadAgent) (*roster, error) {
@@ -199,5 +199,5 @@ func (load configured) Agent(name string) dispatcher.Agent {
 	if errors.As(err, &p) {
 		return dispatcher.Agent{Problem: p.Code, Detail: p.Detail}
 	}
-	return dispatcher.Agent{Role: a.EventRole(), Backend: a.Terminal.Backend, Runtime: a.Runtime.Kind, Model: a.Runtime.Model}
+	return dispatcher.Agent{Role: a.EventRole(), Backend: a.Terminal.Backend, Runtime: a.Runtime.Kind, Model: a.Runtime.Model, Metered: a.Metered()}
 }

@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"os/user"
+	"time"
 
 	"golang.org/x/term"
 )
@@ -15,11 +16,20 @@ type Env struct {
 	Stdout   io.Writer // data
 	Stderr   io.Writer // words
 	Getenv   func(string) string
-	Dir      string // working folder, absolute
-	Terminal bool   // Stdout is a terminal
-	Prompt   bool   // Stdin and Stderr are terminals: a person can be asked
-	Width    int    // columns of the terminal; 0 = unknown
-	User     string // who is asking, for the record
+	Dir      string    // working folder, absolute
+	Terminal bool      // Stdout is a terminal
+	Prompt   bool      // Stdin and Stderr are terminals: a person can be asked
+	Width    int       // columns of the terminal; 0 = unknown
+	User     string    // who is asking, for the record
+	Asked    time.Time // when, which "in 8h" is counted from; zero = now
+}
+
+// asked is when this was asked for, in the time zone of who asks.
+func (e Env) asked() time.Time {
+	if e.Asked.IsZero() {
+		return time.Now()
+	}
+	return e.Asked
 }
 
 // systemEnv is the Env of this process.

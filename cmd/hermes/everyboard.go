@@ -18,7 +18,8 @@ type boardFound struct {
 
 // survey opens the boards of the home one after another, in the order of their
 // names and without the archived ones, and calls f for each, also for those
-// that cannot be opened. An error of f ends it.
+// that cannot be opened; then those of other accounts whose operator this user
+// is. An error of f ends it.
 func (x *call) survey(ctx context.Context, home *registry.Home, f func(boardFound) error) error {
 	entries, err := x.visible(ctx, home)
 	if err != nil {
@@ -32,7 +33,7 @@ func (x *call) survey(ctx context.Context, home *registry.Home, f func(boardFoun
 			return err
 		}
 	}
-	return nil
+	return x.surveyAccounts(ctx, home, f)
 }
 
 func (x *call) visit(ctx context.Context, home *registry.Home, e registry.Entry, f func(boardFound) error) error {

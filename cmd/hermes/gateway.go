@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
+	"github.com/hermesboard/hermes/agents/chat"
 	"github.com/hermesboard/hermes/agents/notify"
 	"github.com/hermesboard/hermes/boards/api"
 )
@@ -21,9 +21,6 @@ import (
 // stopWithin is how long a gateway that was told to end may take, and how long
 // agents have to leave by themselves when their runs are stopped with it.
 const stopWithin = 10 * time.Second
-
-// chatAgain is after how long a chat that ended by itself is tried again.
-const chatAgain = time.Minute
 
 // stopRuns is the signal that ends a gateway and its runs; it is sent by
 // hermes gateway stop --now. Two interrupts mean the same, but may merge into
@@ -52,11 +49,14 @@ type gateway struct {
 	as   *gatewayProfile
 	only []string
 	log  zerolog.Logger
+	bot  *bot
 	chat *chatPart // nil = it has none
 
+	noOperator string // why the operator cannot be let in, as it was said last
+
 	mu       sync.Mutex
-	kept     map[string]bool     // boards it holds or waits for
-	services map[string]*service // of the boards it holds
+	kept     map[string]context.CancelFunc // boards it holds or waits for; each lets go of it
+	services map[string]*service           // of the boards it holds
 }
 
 func runGateway(ctx context.Context, x *call) error {
@@ -79,10 +79,11 @@ func runGateway(ctx context.Context, x *call) error {
 	if err := unrivalled(home, x.enlisted(home), x.flag("standby")); err != nil {
 		return err
 	}
-	defer as.close()
-	if err := as.claimChat(log, x.flag("standby")); err != nil {
+	bot, err := as.claimBot(log, x.flag("standby"))
+	if err != nil {
 		return err
 	}
+	defer bot.release()
 	h, err := newHost(x.Env, home, as.Name, x.str("backend"), func(slug string, err error) {
 		e := log.Warn().Err(err)
 		if slug != "" {
@@ -93,10 +94,12 @@ func runGateway(ctx context.Context, x *call) error {
 	if err != nil {
 		return err
 	}
-	g := &gateway{host: h, as: as, only: x.list("only"), log: log, kept: make(map[string]bool), services: make(map[string]*service)}
+	defer h.close()
+	g := &gateway{host: h, as: as, only: x.list("only"), log: log, bot: bot, kept: make(map[string]context.CancelFunc), services: make(map[string]*service)}
 	chats := make(map[string]notify.Platform)
-	if as.lock != nil { // it has a bot, and nobody else uses it
-		g.chat, err = newChat(chatWires{Profile: as.Profile, Secrets: as.secrets, Home: home, Held: g.heldBoard, Warn: func(err error) { h.warn("", err) }})
+	if bot != nil {
+		g.chat, err = newChat(chatWires{Profile: as.latest.Load, Secrets: as.secrets, Home: home, Held: g.heldBoard, Mine: bot.mine,
+			Warn: func(err error) { h.warn("", err) }})
 		if err != nil {
 			return err
 		}
@@ -125,12 +128,13 @@ func (g *gateway) run(ctx context.Context, signals <-chan os.Signal) error {
 	defer settle()
 	done := make(chan struct{})
 	go func() { g.hold(taking, serving); close(done) }()
-	beside := &errands{profile: g.as.Profile, teller: g.teller, held: g.held, warn: g.warn, told: func(s *service) notify.Counts { return toldSoFar(s.notifier) }}
+	beside := &errands{profile: g.as.Profile, home: g.home, teller: g.teller, held: g.held, warn: g.warn, told: func(s *service) notify.Counts { return toldSoFar(s.notifier) }}
 	var aside sync.WaitGroup
-	aside.Go(func() { beside.run(serving) })
 	if g.chat != nil {
-		aside.Go(func() { g.keepChatting(serving) })
+		beside.chat = func() *chat.Counts { n := g.chat.Counts(); return &n }
+		aside.Go(func() { g.bot.keep(serving, g.chat.Run, func(err error) { g.warn("", err) }) })
 	}
+	aside.Go(func() { beside.run(serving) })
 	g.log.Info().Str("home", g.home.Dir()).Str("version", version()).Msg("gateway up")
 
 	select {
@@ -148,17 +152,6 @@ func (g *gateway) run(ctx context.Context, signals <-chan os.Signal) error {
 	aside.Wait()
 	g.log.Info().Msg("gateway down")
 	return nil
-}
-
-// keepChatting runs the chat until ctx ends. Trouble with it is no reason to
-// let go of the boards.
-func (g *gateway) keepChatting(ctx context.Context) {
-	for ctx.Err() == nil {
-		if err := g.chat.Run(ctx); err != nil && ctx.Err() == nil {
-			g.warn("", fmt.Errorf("chat: %w", err))
-		}
-		pause(ctx, chatAgain)
-	}
 }
 
 // heldBoard is a board that this gateway holds, or nil.

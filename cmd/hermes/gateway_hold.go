@@ -11,13 +11,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hermesboard/hermes/agents/profile"
 	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/boards/registry"
 	"github.com/hermesboard/hermes/events"
 )
 
 const (
-	glanceEvery = 500 * time.Millisecond // how often the folder of boards is glanced at for new ones
+	glanceEvery = 500 * time.Millisecond // how often it is glanced at whether there are new boards, or another configuration
 	lookEvery   = 5 * time.Second        // how often it is read in any case, and a board in trouble tried again
 	shortWait   = 10 * time.Millisecond  // first wait for a holder that does not serve
 	longWait    = 50 * time.Millisecond  // last wait for one
@@ -47,7 +48,7 @@ func (g *gateway) hold(taking, serving context.Context) {
 	var seen, looked time.Time
 	said := ""
 	for {
-		changed := modified(filepath.Join(g.home.Dir(), "boards"))
+		changed := later(modified(filepath.Join(g.home.Dir(), "boards")), modified(filepath.Join(g.as.Dir, profile.ConfigFile)))
 		if now := time.Now(); !changed.Equal(seen) || now.Sub(looked) >= lookEvery {
 			seen, looked = changed, now
 			entries, err := g.home.List(taking)
@@ -56,8 +57,14 @@ func (g *gateway) hold(taking, serving context.Context) {
 				g.warn("", err)
 			}
 			holds := g.as.holds()
+			if g.heedOperator() && g.dropOthers(noBoards) > 0 {
+				seen = time.Time{} // to take them again at the next glance
+			} else {
+				g.dropOthers(holds)
+			}
 			for _, e := range entries {
-				if taking.Err() == nil && holds(e.Slug) && g.wants(e) {
+				if taking.Err() == nil && holds(e.Slug) && g.wants(e.Slug, e.State) {
+					taking, serving := g.keeping(taking, serving, e.Slug)
 					all.Go(func() { g.keep(taking, serving, e.Slug) })
 				}
 			}
@@ -70,27 +77,58 @@ func (g *gateway) hold(taking, serving context.Context) {
 	}
 }
 
-// modified is when a folder was last changed; zero = it cannot be told.
-func modified(dir string) time.Time {
-	info, err := os.Stat(dir)
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// modified is when a file or folder was last changed; zero = it cannot be told.
+func modified(path string) time.Time {
+	info, err := os.Stat(path)
 	if err != nil {
 		return time.Time{}
 	}
 	return info.ModTime()
 }
 
-// wants notes a board as kept from now on, unless it is already or is not to be.
-func (g *gateway) wants(e registry.Entry) bool {
-	if e.State == registry.Archived || len(g.only) > 0 && !slices.Contains(g.only, e.Slug) {
+// wants reports whether a board is to be kept that is not yet.
+func (g *gateway) wants(slug string, state registry.State) bool {
+	if state == registry.Archived || len(g.only) > 0 && !slices.Contains(g.only, slug) {
 		return false
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.kept[e.Slug] {
-		return false
+	return g.kept[slug] == nil
+}
+
+// keeping notes a board as kept until it is dropped, which ends both contexts.
+func (g *gateway) keeping(taking, serving context.Context, slug string) (context.Context, context.Context) {
+	serving, stop := context.WithCancel(serving)
+	taking, settle := context.WithCancel(taking)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.kept[slug] = func() { settle(); stop() }
+	return taking, serving
+}
+
+// noBoards is what a gateway holds that lets go of all.
+func noBoards(string) bool { return false }
+
+// dropOthers lets go of the boards that are no longer to be held here, and
+// returns how many. Their runs go on by themselves, and with whoever takes the
+// board.
+func (g *gateway) dropOthers(holds func(slug string) bool) (n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for slug, drop := range g.kept {
+		if !holds(slug) {
+			drop()
+			n++
+		}
 	}
-	g.kept[e.Slug] = true
-	return true
+	return n
 }
 
 // keep holds and serves a board, or waits until whoever holds it lets go, over
@@ -99,6 +137,7 @@ func (g *gateway) keep(taking, serving context.Context, slug string) {
 	defer func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
+		g.kept[slug]() // nothing is kept any more: frees its contexts
 		delete(g.kept, slug)
 	}()
 	said, waiting, next := "", false, shortWait

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/hermesboard/hermes/agents/profile"
 	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/boards/registry"
 	"github.com/hermesboard/hermes/events"
@@ -146,6 +148,37 @@ func gateways(home *registry.Home, tidy bool) ([]gatewayInfo, error) {
 	}
 	slices.SortFunc(out, func(a, b gatewayInfo) int { return cmp.Or(cmp.Compare(a.Since, b.Since), cmp.Compare(a.PID, b.PID)) })
 	return out, nil
+}
+
+// countGateways counts the gateways that run in a home, of those that run or
+// should: one for each profile that has boards to hold.
+func countGateways(ctx context.Context, home *registry.Home) (up, all int, err error) {
+	entries, err := home.List(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	running, err := gateways(home, false)
+	if err != nil {
+		return 0, 0, err
+	}
+	names, err := profile.List(home.Dir())
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, name := range names {
+		runs := slices.ContainsFunc(running, func(g gatewayInfo) bool { return g.Profile == name })
+		p, err := profile.Load(home.Dir(), name)
+		if err != nil && !runs { // nobody can tell what it should hold
+			continue
+		}
+		if runs {
+			up++
+		}
+		if runs || slices.ContainsFunc(entries, func(e registry.Entry) bool { return e.State != registry.Archived && p.Holds(home.Dir())(e.Slug) }) {
+			all++
+		}
+	}
+	return up, all, nil
 }
 
 // readGateway reads an entry; it is that of a live gateway if it is locked and

@@ -1,14 +1,13 @@
 package main
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/rs/zerolog"
 
 	"github.com/hermesboard/hermes/agents/profile"
-	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/boards/registry"
 )
 
@@ -19,7 +18,7 @@ type gatewayProfile struct {
 	home    *registry.Home
 	secrets *profile.Secrets
 	getenv  func(string) string
-	lock    *profile.TokenLock // of the bot's token; nil = it has none
+	latest  atomic.Pointer[profile.Profile] // as it was read last
 }
 
 func (x *call) openGatewayProfile(home *registry.Home) (*gatewayProfile, error) {
@@ -31,7 +30,9 @@ func (x *call) openGatewayProfile(home *registry.Home) (*gatewayProfile, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &gatewayProfile{Profile: p, home: home, secrets: secrets, getenv: x.Getenv}, nil
+	as := &gatewayProfile{Profile: p, home: home, secrets: secrets, getenv: x.Getenv}
+	as.latest.Store(p)
+	return as, nil
 }
 
 // logger writes what the gateway says, without the profile's secrets.
@@ -50,48 +51,13 @@ func (p *gatewayProfile) logger(env Env) zerolog.Logger {
 }
 
 // holds tells which boards the profile's gateway is to hold. The configuration
-// is read anew, so that a board given to the profile is taken without a
-// restart; while it cannot be read, what was read before counts.
+// is read anew, so that a board is taken, or let go, without a restart; while it
+// cannot be read, what was read before counts.
 func (p *gatewayProfile) holds() func(slug string) bool {
-	now, err := profile.Load(p.home.Dir(), p.Name)
-	if err != nil {
-		now = p.Profile
+	if now, err := profile.Load(p.home.Dir(), p.Name); err == nil {
+		p.latest.Store(now)
 	}
-	return now.Holds(p.home.Dir())
-}
-
-// claimChat makes this process the only one that uses the profile's bot, and
-// says so if it has none.
-func (p *gatewayProfile) claimChat(log zerolog.Logger, standby bool) error {
-	name := p.Config.Telegram.TokenName()
-	token, ok := p.secrets.Get(name)
-	if !ok || token.IsZero() {
-		log.Info().Str("profile", p.Name).Msg("no chat: " + name + " is not set")
-		return nil
-	}
-	if len(p.Config.Telegram.Allow) == 0 {
-		return &boards.Rejection{Code: "nobody_allowed", Detail: "profile " + p.Name + " has a bot, but telegram.allow names nobody who may use it",
-			Hint: `name somebody: hermes -p ` + p.Name + ` config set telegram.allow '[{"id": "12345678", "role": "owner"}]'`}
-	}
-	lock, err := profile.LockToken(profile.TokenClaim{RunDir: p.home.RunDir(), Profile: p.Name, Platform: "Telegram", Token: token, Foreign: profile.ForeignLocks(p.getenv)})
-	var taken *profile.TokenTakenError
-	switch {
-	case errors.As(err, &taken) && standby && taken.Profile == p.Name:
-		log.Info().Int("holder", taken.PID).Msg("no chat while another gateway of this profile has its bot")
-		return nil
-	case errors.As(err, &taken):
-		return &boards.Rejection{Code: "token_in_use", Detail: taken.Error(), Hint: "one bot serves one gateway: make another with @BotFather, or stop that gateway"}
-	case err != nil:
-		return err
-	}
-	p.lock = lock
-	return nil
-}
-
-func (p *gatewayProfile) close() {
-	if p.lock != nil {
-		p.lock.Release()
-	}
+	return p.latest.Load().Holds(p.home.Dir())
 }
 
 // gatewayLog is where a gateway of a profile that runs in the background writes.

@@ -44,7 +44,7 @@ func TestInterference(t *testing.T) {
 	if err := box.Check(driver.LimitProcesses | driver.LimitCPU); err != nil {
 		t.Skip(err) // a fork bomb would reach this machine
 	}
-	limits := sandbox.Limits{Processes: 256, MilliCPUs: 500}
+	limits := sandbox.Limits{Processes: 256, MilliCPUs: 500, DiskBytes: 512 << 20}
 	if box.Capabilities().Has(driver.LimitMemory) {
 		limits.MemoryBytes = 512 << 20
 	}

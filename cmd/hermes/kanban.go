@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/hermesboard/hermes/agents/profile"
 	"github.com/hermesboard/hermes/boards/api"
 	"github.com/hermesboard/hermes/events"
 )
@@ -104,18 +105,27 @@ func (x *call) look(ctx context.Context) (api.Board, events.TaskID, error) {
 }
 
 // onBoard adds to a command for pasting what this invocation was told about
-// the board and the home, so that it means the same ones.
+// the board, the profile and the home, so that it means the same ones. A gateway
+// is that of the board's own profile.
 func (x *call) onBoard(command, slug string) string {
-	if command == "" || !strings.HasPrefix(command, "hermes kanban ") {
+	verb, ok := strings.CutPrefix(command, "hermes ")
+	if !ok {
 		return command
 	}
-	if x.slug != "" || x.str("board") != "" {
-		command += " --board " + slug
+	name := x.str("profile")
+	if strings.HasPrefix(verb, "gateway ") {
+		name = x.gatewayProfileOf(slug)
+	}
+	if name != "" && name != profile.Default {
+		verb = "-p " + name + " " + verb
+	}
+	if strings.HasPrefix(command, "hermes kanban ") && (x.slug != "" || x.str("board") != "") {
+		verb += " --board " + slug
 	}
 	if home := x.str("home"); home != "" {
-		command += " --home " + home
+		verb += " --home " + home
 	}
-	return command
+	return "hermes " + verb
 }
 
 // ids lists tasks as they are typed.

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
@@ -161,7 +160,7 @@ func (x *call) newTask(title string) (boards.NewTask, error) {
 	}
 	t.Workspace = ws
 	if at := x.str("at"); at != "" {
-		if t.StartAt, err = parseWhen(at, time.Now(), 1); err != nil {
+		if t.StartAt, err = parseWhen(at, x.asked(), 1); err != nil {
 			return t, err
 		}
 	}
@@ -305,6 +304,9 @@ func (x *call) openFile(name string) (*os.File, error) {
 	path := name
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(x.Dir, path)
+	}
+	if x.foreign(path) {
+		return nil, usagef("there is no file %s", name)
 	}
 	info, err := os.Stat(path) // first: opening a pipe would wait
 	switch {

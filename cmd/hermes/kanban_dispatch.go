@@ -54,6 +54,10 @@ func runDispatch(ctx context.Context, x *call) error {
 	if err != nil {
 		return err
 	}
+	defer h.close()
+	if x.flag("dry-run") {
+		h.agents.agents.Background = nil // an answer now
+	}
 	opts := holdOptions(home)
 	held, err := home.Hold(ctx, slug, 0, opts)
 	if errors.Is(err, registry.ErrNoBoard) {

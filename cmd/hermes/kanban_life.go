@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -115,8 +114,9 @@ func stopVerb(env Env) *cli.Command {
 Example:
   hermes kanban stop t7 --reason "wrong shops"
 
-The task is blocked then; unblock or retry lets it go on. --force attests that
-a tree that cannot be reached is dead, and frees the task at once.`,
+The task is blocked then; unblock or retry lets it go on. Where the processes do
+not end, --force, given a second time, attests that they are dead, and frees the
+task at once.`,
 		[]cli.Flag{reasonFlag(), flag("force", "", "attest that the run's processes are dead")},
 		func(x *call) (move, error) {
 			a, err := x.args(1, -1, "at least one task")
@@ -131,7 +131,8 @@ func reclaimVerb(env Env) *cli.Command {
 Example:
   hermes kanban reclaim t7 --reason "hangs"
 
-To keep the task down: hermes kanban stop.`,
+To keep the task down: hermes kanban stop. Where the processes do not end,
+--force, given a second time, attests that they are dead.`,
 		[]cli.Flag{reasonFlag(), flag("force", "", "attest that the run's processes are dead")},
 		func(x *call) (move, error) {
 			a, err := x.args(1, -1, "at least one task")
@@ -254,7 +255,7 @@ func scheduleVerb(env Env) *cli.Command {
 			}
 			var at events.Time
 			if s := x.str("at"); s != "" {
-				if at, err = parseWhen(s, time.Now(), 1); err != nil {
+				if at, err = parseWhen(s, x.asked(), 1); err != nil {
 					return move{}, err
 				}
 			}

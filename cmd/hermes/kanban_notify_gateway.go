@@ -9,10 +9,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hermesboard/hermes/agents/chat"
 	"github.com/hermesboard/hermes/agents/cron"
 	"github.com/hermesboard/hermes/agents/notify"
 	"github.com/hermesboard/hermes/agents/notify/webhook"
 	"github.com/hermesboard/hermes/agents/profile"
+	"github.com/hermesboard/hermes/boards/registry"
 )
 
 // teller is what a gateway tells with, for all its boards alike. A nil one
@@ -105,9 +107,11 @@ func toldSoFar(n *notify.Notifier) notify.Counts {
 // health and metrics.
 type errands struct {
 	profile *profile.Profile
+	home    *registry.Home
 	teller  *teller
 	held    func() []*service // in any order
 	told    func(*service) notify.Counts
+	chat    func() *chat.Counts // nil = there is no chat
 	warn    func(slug string, err error)
 }
 
@@ -120,6 +124,15 @@ func (e *errands) run(ctx context.Context) {
 	all.Go(func() { schedules.Run(ctx) })
 	if e.teller != nil && e.teller.digest >= 0 {
 		d := &notify.Digester{At: e.teller.digest, Zone: e.teller.opts.Zone, Platforms: e.teller.opts.Platforms, Boards: e.boards, Warn: warn}
+		if e.profile.MayOpenAll() {
+			d.Gateways = func() (up, all int) {
+				up, all, err := countGateways(ctx, e.home)
+				if err != nil {
+					warn(err)
+				}
+				return up, all
+			}
+		}
 		all.Go(func() { d.Run(ctx) })
 	}
 	if address := e.profile.Config.Gateway.Listen; address != "" {
@@ -128,7 +141,7 @@ func (e *errands) run(ctx context.Context) {
 			warn(err)
 			return
 		}
-		m := &monitor{since: time.Now(), boards: e.samples}
+		m := &monitor{since: time.Now(), boards: e.samples, chat: e.chat}
 		all.Go(func() {
 			if err := m.Serve(ctx, l); err != nil {
 				warn(fmt.Errorf("health and metrics: %w", err))

@@ -13,8 +13,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/hermesboard/hermes/agents/chat"
 	"github.com/hermesboard/hermes/agents/notify"
 	"github.com/hermesboard/hermes/boards/api"
 	"github.com/hermesboard/hermes/projections"
@@ -33,6 +35,7 @@ type sample struct {
 	Info   api.Info
 	Stats  projections.Stats
 	Told   notify.Counts
+	Done   work
 	Frozen bool // an append of unknown outcome is being resolved
 	Err    error
 }
@@ -50,16 +53,37 @@ func (s *sample) trouble(now time.Time) string {
 	return ""
 }
 
+// work is what a gateway did for a board since it took it over.
+type work struct {
+	Commits  timed
+	Commands uint64 // that made events
+	Ticks    timed  // looks of the dispatcher
+}
+
+// counters count the work for a board. Safe for concurrent use.
+type counters struct {
+	commits, ticks timing
+	commands       atomic.Uint64
+}
+
+func (c *counters) committed(took time.Duration, commands int) {
+	c.commits.note(took)
+	c.commands.Add(uint64(commands))
+}
+
+func (c *counters) now() work { return work{c.commits.now(), c.commands.Load(), c.ticks.now()} }
+
 // monitor serves /healthz and /metrics of a gateway. Boards returns the boards
-// it holds; it is called for each request.
+// it holds, chat what its chat did; they are called for each request.
 type monitor struct {
 	boards func(ctx context.Context) []sample
+	chat   func() *chat.Counts // nil, or returning nil = there is no chat
 	since  time.Time
 }
 
 // sample asks a held board.
 func (s *service) sample(ctx context.Context, told notify.Counts) sample {
-	m := sample{Slug: s.held.Slug(), Told: told, Frozen: s.owner.Frozen()}
+	m := sample{Slug: s.held.Slug(), Told: told, Done: s.done.now(), Frozen: s.owner.Frozen()}
 	var err, err2 error
 	m.Info, err = s.owner.Info(ctx)
 	m.Stats, err2 = s.owner.Stats(ctx)
@@ -107,7 +131,11 @@ func (m *monitor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.health(w, r)
 	case r.URL.Path == "/metrics":
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-		w.Write(exposition(m.boards(r.Context()), m.since, time.Now()))
+		var chats *chat.Counts
+		if m.chat != nil {
+			chats = m.chat()
+		}
+		w.Write(exposition(m.boards(r.Context()), chats, m.since, time.Now()))
 	default:
 		http.NotFound(w, r)
 	}
@@ -136,7 +164,7 @@ func (m *monitor) health(w http.ResponseWriter, r *http.Request) {
 // exposition is what /metrics answers: the text format of Prometheus. It is
 // written here because the client library would be in the way of every start of
 // a command line for the sake of one page.
-func exposition(list []sample, since, now time.Time) []byte {
+func exposition(list []sample, chats *chat.Counts, since, now time.Time) []byte {
 	slices.SortFunc(list, func(a, b sample) int { return strings.Compare(a.Slug, b.Slug) })
 	x := &metrics{}
 	x.family("hermes_build_info", "gauge", "The program that runs.")
@@ -155,9 +183,23 @@ func exposition(list []sample, since, now time.Time) []byte {
 		}
 	}
 	x.line(float64(unwell))
+	if chats != nil {
+		x.chat(chats)
+	}
 	list = slices.DeleteFunc(slices.Clone(list), func(s sample) bool { return s.Err != nil })
 	x.boards(list[:min(len(list), maxMetricBoards)])
 	return x.Bytes()
+}
+
+// chat writes the families of the gateway's chat.
+func (x *metrics) chat(n *chat.Counts) {
+	x.family("hermes_chat_updates_total", "counter", "Updates of the chat: those that meant something, and those beyond a chat's rate, which were dropped.")
+	x.line(float64(n.Updates), "result", "taken")
+	x.line(float64(n.Dropped), "result", "dropped")
+	x.family("hermes_chat_answers_total", "counter", "Answers that the platform took, whose reply was lost, and that were sent twice because of that.")
+	x.line(float64(n.Sent), "result", "sent")
+	x.line(float64(n.Lost), "result", "lost")
+	x.line(float64(n.Again), "result", "again")
 }
 
 // boards writes the families that have a line for each board.
@@ -196,6 +238,15 @@ func (x *metrics) boards(list []sample) {
 		x.line(float64(s.Told.Sent), "board", s.Slug, "result", "sent")
 		x.line(float64(s.Told.Dead), "board", s.Slug, "result", "dead")
 		x.line(float64(s.Told.Lost), "board", s.Slug, "result", "lost")
+	}
+	each("hermes_commands_total", "counter", "Commands that made events, since the board was taken over.", func(s *sample) float64 { return float64(s.Done.Commands) })
+	x.family("hermes_commit_seconds", "histogram", "Commits to the log, since the board was taken over.")
+	for i := range list {
+		x.histogram(list[i].Done.Commits, "board", list[i].Slug)
+	}
+	x.family("hermes_dispatcher_tick_seconds", "histogram", "Looks of the dispatcher at the board, since it was taken over.")
+	for i := range list {
+		x.histogram(list[i].Done.Ticks, "board", list[i].Slug)
 	}
 	x.family("hermes_dispatcher_last_tick_seconds", "gauge", "When the dispatcher last looked.")
 	for i := range list {

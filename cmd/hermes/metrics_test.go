@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hermesboard/hermes/agents/chat"
 	"github.com/hermesboard/hermes/agents/notify"
 	"github.com/hermesboard/hermes/boards/api"
 	"github.com/hermesboard/hermes/events"
@@ -19,9 +20,14 @@ import (
 )
 
 func samples() []sample {
+	var done counters
+	for _, took := range []time.Duration{300 * time.Microsecond, 2 * time.Millisecond, time.Minute} {
+		done.committed(took, 4)
+		done.ticks.note(time.Millisecond)
+	}
 	return []sample{
 		{Slug: "beta", Stats: projections.Stats{Events: 3}},
-		{Slug: `a"c\me`, Info: api.Info{Bytes: 4096, Dispatcher: &api.DispatchInfo{LastTick: events.TimeOf(time.Now())}}, Told: notify.Counts{Sent: 5, Dead: 1, Lost: 2},
+		{Slug: `a"c\me`, Info: api.Info{Bytes: 4096, Dispatcher: &api.DispatchInfo{LastTick: events.TimeOf(time.Now())}}, Told: notify.Counts{Sent: 5, Dead: 1, Lost: 2}, Done: done.now(),
 			Stats: projections.Stats{Events: 12345678, Runs: 4, OpenRuns: 1, CostMicros: 1_920_000, Currency: "USD",
 				ByOutcome: []projections.OutcomeCount{{Outcome: events.OutcomeCrashed, Count: 2}}, ByStatus: []projections.StatusCount{{Status: events.Ready, Count: 7}}}},
 		{Slug: "gone", Err: errors.New("lost")},
@@ -32,7 +38,7 @@ func samples() []sample {
 var expositionLine = regexp.MustCompile(`^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[a-z_]+="([^"\\]|\\["\\n])*"(,[a-z_]+="([^"\\]|\\["\\n])*")*\})? -?[0-9.]+)$`)
 
 func TestMetrics(t *testing.T) {
-	text := string(exposition(samples(), time.Unix(1, 0), time.Now()))
+	text := string(exposition(samples(), &chat.Counts{Updates: 9, Sent: 8, Lost: 1, Again: 1, Dropped: 3}, time.Unix(1, 0), time.Now()))
 	seen := map[string]bool{}
 	for l := range strings.Lines(text) {
 		l = strings.TrimSuffix(l, "\n")
@@ -48,7 +54,10 @@ func TestMetrics(t *testing.T) {
 	}
 	for _, want := range []string{"hermes_boards_held 3\n", "hermes_boards_unwell 1\n", `hermes_events_total{board="a\"c\\me"} 12345678` + "\n", `hermes_claims_total{board="a\"c\\me"} 5`,
 		`hermes_runs_total{board="a\"c\\me",outcome="crashed"} 2`, `hermes_tasks{board="a\"c\\me",status="ready"} 7`, `hermes_cost_total{board="a\"c\\me",currency="USD"} 1.92`,
-		`hermes_notifications_total{board="a\"c\\me",result="lost"} 2`, "hermes_start_time_seconds 1\n"} {
+		`hermes_notifications_total{board="a\"c\\me",result="lost"} 2`, "hermes_start_time_seconds 1\n",
+		`hermes_commit_seconds_bucket{board="a\"c\\me",le="0.0005"} 1`, `hermes_commit_seconds_bucket{board="a\"c\\me",le="0.0025"} 2`, `hermes_commit_seconds_bucket{board="a\"c\\me",le="+Inf"} 3`,
+		`hermes_commit_seconds_sum{board="a\"c\\me"} 60.0023`, `hermes_commit_seconds_count{board="a\"c\\me"} 3`, `hermes_commands_total{board="a\"c\\me"} 12`,
+		`hermes_dispatcher_tick_seconds_bucket{board="a\"c\\me",le="0.001"} 3`, `hermes_chat_updates_total{result="dropped"} 3`, `hermes_chat_answers_total{result="sent"} 8`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in\n%s", want, text)
 		}
@@ -64,7 +73,7 @@ func TestMetricsAreBounded(t *testing.T) {
 	for i := range 1000 {
 		list = append(list, sample{Slug: fmt.Sprint("b", i)})
 	}
-	if n := strings.Count(string(exposition(list, time.Now(), time.Now())), "hermes_events_total{"); n != maxMetricBoards {
+	if n := strings.Count(string(exposition(list, nil, time.Now(), time.Now())), "hermes_events_total{"); n != maxMetricBoards {
 		t.Errorf("got %d values, want %d", n, maxMetricBoards)
 	}
 }

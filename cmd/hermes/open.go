@@ -183,6 +183,9 @@ func (x *call) board(ctx context.Context) (api.Board, error) {
 	if err != nil {
 		return nil, err
 	}
+	if b, ok, err := x.accountBoard(ctx, home); ok {
+		return b, err
+	}
 	slug, _, err := x.boardName(home)
 	if err != nil {
 		return nil, err
@@ -198,6 +201,9 @@ func (x *call) boardToChange(ctx context.Context) (api.Board, error) {
 	home, err := x.home()
 	if err != nil {
 		return nil, err
+	}
+	if b, ok, err := x.accountBoard(ctx, home); ok {
+		return b, err
 	}
 	slug, err := x.boardMeant(ctx, home)
 	if err != nil {

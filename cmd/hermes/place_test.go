@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,12 +46,6 @@ func within(d time.Duration) time.Duration {
 		return 8 * d
 	}
 	return d
-}
-
-// racing reports whether the race detector is on.
-func racing() bool {
-	info, _ := debug.ReadBuildInfo()
-	return slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "-race" && s.Value == "true" })
 }
 
 // agentScripts are what the agents do, by name.
@@ -94,7 +87,7 @@ func emptyPlace(t testing.TB, dir string) *place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &place{t: t, dir: dir, home: home, env: []string{"HERMES_HOME=" + dir, "HOME=" + dir, "HERMES_USER=kai", "HERMES_BOARD=acme", "PATH=" + os.Getenv("PATH"),
+	p := &place{t: t, dir: dir, home: home, env: []string{"HERMES_HOME=" + dir, "HOME=" + dir, "HERMES_SHARED_DIR=" + dir, "HERMES_USER=kai", "HERMES_BOARD=acme", "PATH=" + os.Getenv("PATH"),
 		"GOCOVERDIR=" + t.TempDir()}} // a program built for coverage complains without one
 	t.Cleanup(func() {
 		p.endAll()

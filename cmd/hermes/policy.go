@@ -19,9 +19,15 @@ Examples:
   hermes board policy set budget.run 2.50
   hermes board policy set agent_caps.researcher 2
   hermes board policy set agent_caps.researcher none
+  hermes board policy set order fifo
 
 hermes board policy show lists the keys. Durations are written 90s, 15m, 2h, 7d;
-money as 2.50. 0 or none takes a limit away. The change is an event.`,
+money as 2.50. 0 or none takes a limit away. order says which of the tasks that
+could start goes first: with priority, the default, the one of higher priority
+and then the older one, with fifo the older one whatever its priority.
+paid_limit is after how many attempts in a row that cost something and failed
+alike a task gives up; those that cost nothing have failure_limit and
+verdict_limit. The change is an event.`,
 		[]cli.Flag{str("reason", "", "why")}, runPolicySet)
 	n := noun(env, "policy", "what a board's dispatcher goes by", show, set)
 	n.Action = func(c *cli.Context) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"reflect"
@@ -32,6 +33,7 @@ const (
 	plainText
 	duration
 	amount
+	order
 	oneCap  // of one name
 	newCaps // a list of caps that has room for names
 )
@@ -57,6 +59,8 @@ func settingsOf(v reflect.Value, prefix string) []setting {
 				list = append(list, setting{key: s.key + "." + c.Name, value: s.value, kind: oneCap, name: c.Name})
 			}
 			s.key += ".NAME"
+		case s.value.Type() == reflect.TypeFor[events.Order]():
+			s.kind = order
 		case s.value.Kind() == reflect.String:
 			s.kind = plainText
 		case ms:
@@ -74,6 +78,8 @@ func (s setting) text(currency string) string {
 	switch s.kind {
 	case plainText:
 		return dash(line(s.value.String()))
+	case order:
+		return cmp.Or(s.value.Interface().(events.Order), events.ByPriority).String()
 	case oneCap:
 		caps := s.value.Interface().([]events.Cap)
 		if i := capIndex(caps, s.name); i >= 0 {
@@ -159,6 +165,14 @@ func (s setting) set(text string) error {
 			text = ""
 		}
 		s.value.SetString(text)
+		return nil
+	}
+	if s.kind == order {
+		var o events.Order
+		if text != "none" && o.UnmarshalText([]byte(text)) != nil {
+			return usagef("%s: %q is neither priority nor fifo", s.key, text)
+		}
+		s.value.Set(reflect.ValueOf(o))
 		return nil
 	}
 	n, err := s.parse(text)

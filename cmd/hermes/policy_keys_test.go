@@ -18,6 +18,8 @@ func TestEveryPolicyKeyCanBeSet(t *testing.T) {
 			value, want = "EUR", "EUR"
 		case duration:
 			value, want = "90m", "90m"
+		case order:
+			value, want = "fifo", "fifo"
 		case amount:
 			value, want = "2.50", "EUR 2.50"
 		case newCaps:
@@ -34,7 +36,7 @@ func TestEveryPolicyKeyCanBeSet(t *testing.T) {
 			t.Errorf("set %s to none: %v", key, err)
 		}
 		for _, s := range policySettings(&p) {
-			if s.key == key && s.text("EUR") != "none" && s.text("EUR") != "0" && s.text("EUR") != "–" {
+			if s.key == key && s.text("EUR") != "none" && s.text("EUR") != "0" && s.text("EUR") != "–" && s.text("EUR") != "priority" {
 				t.Errorf("%s after none: got %q, want it gone", key, s.text("EUR"))
 			}
 		}
@@ -48,6 +50,7 @@ func TestPolicyRefuses(t *testing.T) {
 		{"term", "x", "not a duration"},
 		{"budget.run", "-1", "not an amount"},
 		{"budget.run", "NaN", "not an amount"},
+		{"order", "random", "neither priority nor fifo"},
 		{"board_cap", "1e3", "not a number"},
 		{"board_cap", "99999999999", "is too much"},
 		{"board_cap", "99999999999999999999", "not a number"},

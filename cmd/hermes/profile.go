@@ -3,15 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/hermesboard/hermes/agents"
 	"github.com/hermesboard/hermes/agents/profile"
-	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/boards/owner"
 	"github.com/hermesboard/hermes/boards/registry"
 	"github.com/hermesboard/hermes/events"
@@ -20,18 +17,18 @@ import (
 func profileCommand(env Env) *cli.Command {
 	return noun(env, "profile", "clients, or oneself: each with its own boards, agents, secrets and gateway",
 		profileCreateVerb(env),
-		verb(env, "list,ls", "", "list the profiles", "", nil, runProfileList),
-		verb(env, "show", "[NAME]", "show what a profile is and may do", "Example:\n  hermes profile show acme", nil, runProfileShow),
-		verb(env, "boards", "NAME [BOARD…]", "show or say which boards a profile may open", "Example:\n  hermes profile boards acme acme acme-archive", nil, runProfileBoards),
-		verb(env, "use", "NAME", "make a profile the one that is meant where none is named", "Example:\n  hermes profile use acme\n  hermes profile use default", nil, runProfileUse),
-		verb(env, "rename", "NAME NEW", "give a profile another name; its boards keep theirs", "Example:\n  hermes profile rename acme acme-ltd", nil, runProfileRename),
+		verb(env, "list,ls", "", "list the profiles", "", nil, atHome(0, 0, "no arguments", runProfileList)),
+		verb(env, "show", "[NAME]", "show what a profile is and may do", "Example:\n  hermes profile show acme", nil, atHome(0, 1, "a profile", runProfileShow)),
+		verb(env, "boards", "NAME [BOARD…]", "show or say which boards a profile may open", "Example:\n  hermes profile boards acme acme acme-archive", nil, asProfile(1, -1, "a profile and boards", runProfileBoards)),
+		verb(env, "use", "NAME", "make a profile the one that is meant where none is named", "Example:\n  hermes profile use acme\n  hermes profile use default", nil, atHome(1, 1, "a profile", runProfileUse)),
+		verb(env, "rename", "NAME NEW", "give a profile another name; its boards keep theirs", "Example:\n  hermes profile rename acme acme-ltd", nil, asOperator(2, 2, "a profile and its new name", runProfileRename)),
 		verb(env, "delete,rm", "NAME", "remove a profile with its secrets; its boards stay", `
 Refused while its gateway runs.
 
-  hermes profile delete acme --yes`, []cli.Flag{flag("yes", "y", "do not ask")}, runProfileDelete),
+  hermes profile delete acme --yes`, []cli.Flag{flag("yes", "y", "do not ask")}, asOperator(1, 1, "a profile", runProfileDelete)),
 		profileExportVerb(env), profileImportVerb(env),
 		verb(env, "describe", "NAME [WORDS]", "say what a profile is, in a line", "Example:\n  hermes profile describe acme \"Acme Ltd, research\"",
-			[]cli.Flag{str("text", "", "the words")}, runProfileDescribe),
+			[]cli.Flag{str("text", "", "the words")}, atHome(1, 2, "a profile and the words", runProfileDescribe)),
 	)
 }
 
@@ -52,36 +49,24 @@ with their secrets.
 			flag("no-board", "", "make no board"), flag("no-alias", "", "make no command"),
 			flag("clone", "", "copy the profile that is meant here"), str("clone-from", "", "copy this profile"),
 			flag("clone-all", "", "copy also recipes and planner"), flag("clone-channels", "", "copy also bot, chats and people, with their secrets"),
-		}, runProfileCreate)
+		}, asOperator(1, 1, "a name for the profile", runProfileCreate))
 }
 
-func runProfileCreate(ctx context.Context, x *call) error {
-	a, err := x.args(1, 1, "a name for the profile")
-	if err != nil {
-		return err
-	}
-	home, p, err := x.homeAndProfile()
-	if err != nil {
-		return err
-	}
-	defer home.Close()
-	if err := operatorOnly(p); err != nil {
-		return err
-	}
-	name := a[0]
+func runProfileCreate(ctx context.Context, x *visit) error {
+	home, name := x.house, x.words[0]
 	if !profile.ValidName(name) {
 		return usagef("%q is not a name for a profile (want lower-case letters, digits, - and _, at most 64)", name)
 	}
 	if name == "hermes" {
 		return usagef("a profile of the name hermes would take the place of the program")
 	}
-	o, err := x.cloneOptions(p, name)
+	o, err := x.cloneOptions(x.me, name)
 	if err != nil {
 		return err
 	}
 	made, err := profile.Create(home.Dir(), name, o)
 	if errors.Is(err, profile.ErrExists) {
-		return &boards.Rejection{Code: "profile_exists", Detail: fmt.Sprintf("there is a profile %s already", name), Hint: "hermes profile show " + name}
+		return profileExists(name)
 	} else if errors.Is(err, profile.ErrUnknown) {
 		return unknownProfile(home.Dir(), o.From)
 	} else if err != nil {
@@ -98,18 +83,10 @@ func runProfileCreate(ctx context.Context, x *call) error {
 			return err
 		}
 	}
-	switch {
-	case x.json():
-		return x.emit(x.profileRow(home, made))
-	case x.flag("quiet"):
-		fmt.Fprintln(x.Stdout, name)
-	default:
-		fmt.Fprintf(x.Stdout, "profile %s created in %s; it may open %s\n", name, made.Dir, dash(strings.Join(made.Config.Boards, ", ")))
-	}
 	if o.From != "" {
 		x.warnOfClone(home, o)
 	}
-	return nil
+	return x.done(x.profileRow(home, made), name, "profile %s created in %s; it may open %s", name, made.Dir, dash(strings.Join(made.Config.Boards, ", ")))
 }
 
 // cloneOptions reads the flags of profile create.
@@ -180,14 +157,6 @@ func (x *call) firstBoards(ctx context.Context, home *registry.Home, p *profile.
 	return nil
 }
 
-// operatorOnly refuses what only somebody who may open every board may do.
-func operatorOnly(p *profile.Profile) error {
-	if p.MayOpenAll() {
-		return nil
-	}
-	return &boards.Rejection{Code: "not_operator", Detail: fmt.Sprintf("profile %s may look after itself only", p.Name), Hint: "as the operator: hermes -p default …"}
-}
-
 // profileNamed loads the profile that an argument names, or the one that is
 // meant. Whoever may not open every board knows of no other.
 func (x *call) profileNamed(home *registry.Home, name string) (*profile.Profile, error) {
@@ -206,45 +175,4 @@ func (x *call) profileNamed(home *registry.Home, name string) (*profile.Profile,
 		return nil, unknownProfile(home.Dir(), name)
 	}
 	return p, err
-}
-
-type profileRow struct {
-	Name        string   `json:"name"`
-	Dir         string   `json:"dir"`
-	Description string   `json:"description,omitzero"`
-	Current     bool     `json:"current"`
-	Boards      []string `json:"boards"`
-	Board       string   `json:"board,omitzero"`
-	Backend     string   `json:"backend,omitzero"`
-	Agents      []string `json:"agents"`
-	Secrets     []string `json:"secrets"` // their names
-	Chat        bool     `json:"chat"`
-	Gateway     int      `json:"gateway,omitzero"` // its pid
-	Command     string   `json:"command,omitzero"`
-	Problem     string   `json:"problem,omitzero"`
-}
-
-func (x *call) profileRow(home *registry.Home, p *profile.Profile) profileRow {
-	r := profileRow{Name: p.Name, Dir: p.Dir, Description: p.Config.Description, Current: p.Name == x.profileName(home.Dir()),
-		Boards: p.Config.Boards, Board: p.Config.Board, Backend: p.Config.Terminal.Backend}
-	if len(r.Boards) == 0 && p.MayOpenAll() {
-		r.Boards = []string{"*"}
-	}
-	r.Agents, _ = agents.List(p.Dir)
-	if s, err := profile.LoadSecrets(p.Dir); err == nil {
-		r.Secrets = s.Names()
-	} else {
-		r.Problem = err.Error()
-	}
-	r.Chat = slices.Contains(r.Secrets, p.Config.Telegram.TokenName())
-	running, _ := gateways(home, false)
-	for _, g := range running {
-		if g.Profile == p.Name {
-			r.Gateway = g.PID
-		}
-	}
-	if a := x.alias(p.Name); a.ours {
-		r.Command = a.path
-	}
-	return r
 }

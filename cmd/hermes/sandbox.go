@@ -24,9 +24,7 @@ var cgroups = sync.OnceValue(sandbox.DetectCgroups)
 // sandboxMain does not return where a backend started this program as the first
 // one inside.
 func sandboxMain() {
-	nativebox.Main()
 	dockerbox.Main()
-	ocibox.Main()
 	sshbox.Main()
 }
 

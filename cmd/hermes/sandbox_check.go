@@ -46,8 +46,9 @@ func sandboxCheck(ctx context.Context, x *call) error {
 		return err
 	}
 	var all []breakouts
+	var controls escape.Controls
 	for _, b := range boxes {
-		c, err := x.checkOne(ctx, b)
+		c, err := x.checkOne(ctx, b, &controls)
 		if err != nil {
 			return err
 		}
@@ -106,7 +107,7 @@ func (x *call) boxesToCheck(ctx context.Context, names []string) ([]*sandbox.San
 	return boxes, nil
 }
 
-func (x *call) checkOne(ctx context.Context, b *sandbox.Sandbox) (breakouts, error) {
+func (x *call) checkOne(ctx context.Context, b *sandbox.Sandbox, controls *escape.Controls) (breakouts, error) {
 	report := b.Probe(ctx)
 	c := breakouts{Backend: b.Name(), Version: report.Version}
 	if !report.Available {
@@ -119,7 +120,7 @@ func (x *call) checkOne(ctx context.Context, b *sandbox.Sandbox) (breakouts, err
 			fmt.Fprintln(x.Stdout, w)
 		}
 	}
-	opts := &escape.Options{Args: []string{"sandbox", "attempt"}, Display: line}
+	opts := &escape.Options{Args: []string{"sandbox", "attempt"}, Display: line, Controls: controls}
 	if only := x.list("only"); len(only) > 0 {
 		opts.Only = only
 	}

@@ -20,6 +20,7 @@ type backend struct {
 	Version      string   `json:"version,omitzero"`
 	Reason       string   `json:"reason,omitzero"`
 	Capabilities []string `json:"capabilities"`
+	Watched      []string `json:"watched"` // those of them that the supervisor looks after, and not the backend
 	Settings     []string `json:"settings"`
 	ProbeMS      int64    `json:"probe_ms"`
 	StartMS      float64  `json:"start_ms,omitzero"` // this program, saying its version; the median of some
@@ -56,11 +57,12 @@ func runSandboxList(ctx context.Context, x *call) error {
 		}
 		enforces := warning(r.Name)
 		if enforces == "" {
-			enforces = strings.Join(r.Capabilities, ", ")
+			enforces = strings.Join(r.marked(), ", ")
 		}
 		out = append(out, []string{r.Name, here, start, enforces})
 	}
 	table(x.Stdout, x.Width, out)
+	fmt.Fprint(x.Stdout, watchedNote)
 	for _, r := range rows {
 		if !r.Available {
 			x.say("%s does not work here: %s", r.Name, line(r.Reason))
@@ -77,6 +79,23 @@ func runSandboxList(ctx context.Context, x *call) error {
 	return nil
 }
 
+// watchedNote says who holds what the backends do not.
+const watchedNote = `* is measured by the supervisor of a run, which ends it when it has gone beyond.
+With every backend the supervisor also ends a run after its longest runtime, and
+bounds what it keeps of its output.
+`
+
+// marked are the capabilities, with a star where they are not the backend's.
+func (b backend) marked() []string {
+	names := slices.Clone(b.Capabilities)
+	for i, name := range names {
+		if slices.Contains(b.Watched, name) {
+			names[i] += "*"
+		}
+	}
+	return names
+}
+
 // warning says in words what a list of capabilities would hide.
 func warning(name string) string {
 	if name == "local" {
@@ -89,7 +108,7 @@ func describe(ctx context.Context, b *sandbox.Sandbox) backend {
 	start := time.Now()
 	report := b.Probe(ctx)
 	row := backend{Name: b.Name(), Available: report.Available, Version: report.Version, Reason: report.Reason,
-		Capabilities: b.Capabilities().Names(), Settings: settingKeys(b), ProbeMS: time.Since(start).Milliseconds()}
+		Capabilities: b.Capabilities().Names(), Watched: append([]string{}, b.Watched().Names()...), Settings: settingKeys(b), ProbeMS: time.Since(start).Milliseconds()}
 	if report.Available {
 		row.StartMS = startCost(ctx, b)
 	}

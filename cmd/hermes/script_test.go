@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -18,7 +21,7 @@ const blindVariable = "HERMES_TEST_BLIND"
 
 func TestMain(m *testing.M) {
 	sandboxMain()
-	testscript.Main(m, map[string]func(){
+	commands := map[string]func(){
 		"hermes": func() {
 			if os.Getenv(blindVariable) != "" {
 				alive = func(events.BoardID, events.RunID, events.RunStarted) (bool, error) { return false, nil }
@@ -27,7 +30,12 @@ func TestMain(m *testing.M) {
 		},
 		"hostile": playHostile, // an agent
 		"claude":  func() { os.Exit(runtimetest.Programs["claude"](os.Args[1:])) },
-	})
+	}
+	_, named := commands[filepath.Base(os.Args[0])]
+	if !named && len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
+		os.Args[0] = "hermes" // a test has the program in its own process, which starts itself
+	}
+	testscript.Main(plainly{m, slices.Collect(maps.Keys(commands))}, commands)
 }
 
 // TestScripts runs testdata/script/*.txtar: command lines as a person types
@@ -40,6 +48,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HERMES_HOME", filepath.Join(e.WorkDir, "home"))
 			e.Setenv("HERMES_USER", "kai")
 			e.Setenv("TMPDIR", e.WorkDir)
+			e.Setenv("HERMES_SHARED_DIR", e.WorkDir)
 			return nil
 		},
 	})

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -36,6 +37,9 @@ type host struct {
 	slots   *dispatcher.Slots
 	warn    func(slug string, err error)
 	teller  *teller // nil = nobody is told from here
+	leave   func()  // ends what goes on in the background
+
+	operator atomic.Pointer[api.Operator] // of another account, who may use the boards; nil = nobody
 }
 
 func newHost(env Env, home *registry.Home, profileName, backend string, warn func(string, error)) (*host, error) {
@@ -47,7 +51,15 @@ func newHost(env Env, home *registry.Home, profileName, backend string, warn fun
 	if err != nil {
 		return nil, err
 	}
-	return &host{env: env, home: home, profile: profile.Dir(home.Dir(), profileName), agents: agents, slots: slots, warn: warn}, nil
+	background, leave := context.WithCancel(context.Background())
+	agents.agents.Background = background
+	return &host{leave: leave, env: env, home: home, profile: profile.Dir(home.Dir(), profileName), agents: agents, slots: slots, warn: warn}, nil
+}
+
+// close returns when nothing goes on in the background any more.
+func (h *host) close() {
+	h.leave()
+	h.agents.agents.Wait()
 }
 
 // service is one board held by this process: its owner, its socket and its dispatcher.
@@ -59,7 +71,10 @@ type service struct {
 	notifier *notify.Notifier // nil = nobody is told
 	starter  starter
 	server   *api.Server
+	done     counters
 	l        net.Listener
+	guests   *api.Server  // for the operator
+	shared   net.Listener // where it serves; nil = there is no operator
 
 	lastOpen int // runs that were open when Run returned
 }
@@ -70,7 +85,7 @@ func (h *host) open(held *registry.Held, untilIdle bool) (s *service, err error)
 	s = &service{host: h, held: held}
 	warn := func(err error) { h.warn(held.Slug(), err) }
 	late := &lateDispatcher{}
-	s.owner, err = owner.New(held, owner.Options{Version: version(), Explain: late.explain, Renewed: late.renewed, Warn: warn})
+	s.owner, err = owner.New(held, owner.Options{Version: version(), Explain: late.explain, Renewed: late.renewed, Committed: s.done.committed, Warn: warn})
 	if err != nil {
 		held.Release()
 		return nil, err
@@ -87,7 +102,7 @@ func (h *host) open(held *registry.Held, untilIdle bool) (s *service, err error)
 		Program: program, Getenv: h.env.Getenv, Warn: warn, Sandboxes: h.agents.agents.Sandboxes}
 	s.starter.agents = h.agents.agents
 	s.starter.door = func(token string) (api.Door, error) { return s.owner.Door(token) }
-	s.disp = dispatcher.New(dispatcher.Options{Board: s.owner, Agents: h.agents, Starter: &s.starter, Slots: h.slots, Warn: warn, UntilIdle: untilIdle})
+	s.disp = dispatcher.New(dispatcher.Options{Board: s.owner, Agents: h.agents, Starter: &s.starter, Slots: h.slots, Warn: warn, UntilIdle: untilIdle, Ticked: s.done.ticks.note})
 	late.set(s.disp)
 	s.notifier = h.teller.notifier(s.owner, warn)
 	s.owner.SetDispatcher(s.disp.Info)
@@ -98,6 +113,12 @@ func (h *host) open(held *registry.Held, untilIdle bool) (s *service, err error)
 		return nil, errors.Join(err, s.l.Close(), s.owner.Close())
 	}
 	s.server = &api.Server{Board: s.owner, Doors: s.owner.Door, Version: version(), Hooks: api.Hooks{Fault: warn}}
+	if operator := h.operator.Load(); operator != nil {
+		s.guests = &api.Server{Board: s.owner, Version: version(), Operator: *operator, Hooks: s.server.Hooks}
+		if s.shared, err = listenShared(h.env.Getenv, socket); err != nil {
+			warn(fmt.Errorf("the operator cannot be let in: %w", err))
+		}
+	}
 	return s, nil
 }
 
@@ -114,6 +135,9 @@ func (s *service) Run(ctx context.Context) error {
 	results := &deliver.Deliverer{Board: s.owner, Warn: func(err error) { s.host.warn(s.held.Slug(), err) },
 		Open: func(d events.Digest) (io.ReadCloser, error) { return s.held.Artifacts().Open(d) }}
 	g.Go(func() error { return s.server.Serve(gctx, s.l) })
+	if s.shared != nil {
+		g.Go(func() error { return s.guests.Serve(gctx, s.shared) })
+	}
 	g.Go(func() error { return results.Run(gctx) })
 	g.Go(func() error {
 		keepTelling(gctx, s.notifier, func(err error) { s.host.warn(s.held.Slug(), err) })

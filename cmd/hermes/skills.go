@@ -11,15 +11,15 @@ import (
 
 func skillsCommand(env Env) *cli.Command {
 	return noun(env, "skills", "what agents can read up on",
-		verb(env, "list,ls", "", "list the skills of a profile", "", nil, runSkillsList),
+		verb(env, "list,ls", "", "list the skills of a profile", "", nil, asProfile(0, 0, "no arguments", runSkillsList)),
 		verb(env, "sync", "", "bring the skills that come with the program to every profile", `
-One that you changed or removed is never touched.`, nil, runSkillsSync),
+One that you changed or removed is never touched.`, nil, asProfile(0, 0, "no arguments", runSkillsSync)),
 	)
 }
 
 func updateCommand(env Env) *cli.Command {
 	return verb(env, "update", "", "bring the skills up to date and say how to upgrade the program", "", nil,
-		func(ctx context.Context, x *call) error {
+		asProfile(0, 0, "no arguments", func(ctx context.Context, x *visit) error {
 			if err := runSkillsSync(ctx, x); err != nil || x.json() {
 				return err
 			}
@@ -27,16 +27,11 @@ func updateCommand(env Env) *cli.Command {
 			x.say("  go install github.com/hermesboard/hermes/cmd/hermes@latest")
 			x.say("  hermes gateway restart      open runs go on meanwhile; the same for each profile")
 			return nil
-		})
+		}))
 }
 
-func runSkillsList(_ context.Context, x *call) error {
-	home, p, err := x.homeAndProfile()
-	if err != nil {
-		return err
-	}
-	defer home.Close()
-	skills, err := profile.Skills(p.Dir)
+func runSkillsList(_ context.Context, x *visit) error {
+	skills, err := profile.Skills(x.me.Dir)
 	if err != nil {
 		return err
 	}
@@ -44,7 +39,7 @@ func runSkillsList(_ context.Context, x *call) error {
 		return x.emit(skills)
 	}
 	if len(skills) == 0 {
-		x.say("profile %s has no skills; hermes skills sync brings those of the program", p.Name)
+		x.say("profile %s has no skills; hermes skills sync brings those of the program", x.me.Name)
 		return nil
 	}
 	out := [][]string{{"SKILL", "FROM"}}
@@ -62,18 +57,10 @@ func runSkillsList(_ context.Context, x *call) error {
 	return nil
 }
 
-func runSkillsSync(_ context.Context, x *call) error {
-	if _, err := x.args(0, 0, "no arguments"); err != nil {
-		return err
-	}
-	home, me, err := x.homeAndProfile()
-	if err != nil {
-		return err
-	}
-	defer home.Close()
-	names := []string{me.Name}
-	if me.MayOpenAll() {
-		if names, err = profile.List(home.Dir()); err != nil {
+func runSkillsSync(_ context.Context, x *visit) (err error) {
+	names := []string{x.me.Name}
+	if x.me.MayOpenAll() {
+		if names, err = profile.List(x.house.Dir()); err != nil {
 			return err
 		}
 	}
@@ -83,7 +70,7 @@ func runSkillsSync(_ context.Context, x *call) error {
 	}
 	rows := []row{}
 	for _, name := range names {
-		n, err := profile.SyncSkills(profile.Dir(home.Dir(), name))
+		n, err := profile.SyncSkills(profile.Dir(x.house.Dir(), name))
 		if err != nil {
 			return fmt.Errorf("profile %s: %w", name, err)
 		}

@@ -38,7 +38,7 @@ func Tree(env Env) *cli.App {
 		},
 		Commands: []*cli.Command{
 			boardCommand(env), kanbanCommand(env), statusCommand(env), inboxCommand(env), costCommand(env), cronCommand(env), stopCommand(env),
-			profileCommand(env), configCommand(env), clientCommand(env), skillsCommand(env), updateCommand(env),
+			profileCommand(env), configCommand(env), clientCommand(env), pairingCommand(env), skillsCommand(env), updateCommand(env),
 			gatewayCommand(env), demoCommand(env), sandboxCommand(env), agentCommand(env), workerCommand(env), runnerCommand(env),
 			versionCommand(env), completionCommand(env), verifyChildCommand(env),
 		},

@@ -64,7 +64,7 @@ func (a *auditor) problem(seq uint64, format string, args ...any) {
 func (a *auditor) read(ctx context.Context, b api.Board) error {
 	var readErr error
 	other := audit.Check(func(yield func(record, text []byte) bool) {
-		readErr = readAll(ctx, func(ctx context.Context, from uint64) ([]events.Entry, error) { return b.Read(ctx, from, 0) }, 1, a.head.Seq,
+		readErr = readAll(ctx, readerOf(b), 1, a.head.Seq,
 			func(e events.Entry) error {
 				if !a.entry(e) || !yield(e.Record, e.Text) {
 					return errEnough
@@ -162,7 +162,7 @@ func (a *auditor) start(r *events.Record, p events.RunClaimed) {
 	a.Starts++
 	drafts, err := boards.Decide(a.first.rules, boards.ClaimTask{
 		Task: r.Task, Agent: p.Agent, Role: p.Role, Token: p.Token, Facts: p.Facts, TermMS: p.ExpiresMS,
-		Backend: p.Backend, Runtime: p.Runtime, Model: p.Model,
+		Backend: p.Backend, Runtime: p.Runtime, Model: p.Model, Allowed: p.Allowed,
 	}, boards.Env{Now: r.Time, By: boards.Principal{Actor: r.Actor}})
 	switch {
 	case err != nil:

@@ -1,11 +1,27 @@
 #!/bin/sh
 # One client, several departments: one bot and one gateway. A prefix leads to a
 # department's board: /engineering makes tasks, /support can only look.
+#
+#	CLIENTS=/srv/clients BACKEND=docker TOKENS=/root/tokens OWNER=12345678 sh departments.sh
+#
+# TOKENS is a folder with a file for each client that holds the token of its
+# bot, and OWNER the Telegram number of who may use it; without a token a client
+# has no chat.
 set -eu
 clients=${CLIENTS:-/var/hermes-clients}
 backend=${BACKEND:-docker}
 
-hermes client add acme --dir "$clients/acme" --backend "$backend" --agents research --no-start
+# add NAME FLAG... takes a client on, with its bot if it has one.
+add() {
+	set -- "$@" --dir "$clients/$1" --backend "$backend" --agents research
+	if [ -r "${TOKENS:-}/$1" ]; then
+		hermes client add "$@" --allow "telegram:$OWNER:owner" --bot-token-stdin < "$TOKENS/$1"
+	else
+		hermes client add "$@"
+	fi
+}
+
+add acme --no-start
 hermes board create acme-support
 hermes profile boards acme acme acme-support
 hermes -p acme config set chat.routes '[

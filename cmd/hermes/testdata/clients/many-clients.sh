@@ -1,11 +1,27 @@
 #!/bin/sh
 # Several clients: each has its own profile, bot, board, folder, sandbox and
 # gateway, and knows nothing of the others.
+#
+#	CLIENTS=/srv/clients BACKEND=docker TOKENS=/root/tokens OWNER=12345678 sh many-clients.sh
+#
+# TOKENS is a folder with a file for each client that holds the token of its
+# bot, and OWNER the Telegram number of who may use it; without a token a client
+# has no chat.
 set -eu
 clients=${CLIENTS:-/var/hermes-clients}
 backend=${BACKEND:-docker}
 
+# add NAME FLAG... takes a client on, with its bot if it has one.
+add() {
+	set -- "$@" --dir "$clients/$1" --backend "$backend" --agents research
+	if [ -r "${TOKENS:-}/$1" ]; then
+		hermes client add "$@" --allow "telegram:$OWNER:owner" --bot-token-stdin < "$TOKENS/$1"
+	else
+		hermes client add "$@"
+	fi
+}
+
 for client in acme beta gamma; do
-	hermes client add "$client" --dir "$clients/$client" --backend "$backend" --agents research
+	add "$client"
 done
 hermes status

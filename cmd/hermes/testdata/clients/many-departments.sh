@@ -1,11 +1,27 @@
 #!/bin/sh
 # Several clients with departments: Acme's departments have boards of their own
-# and share Acme's folder and sandbox; Beta has its own of everything.
+# and share Acme's folder, bot and sandbox; Beta has its own of everything.
+#
+#	CLIENTS=/srv/clients BACKEND=docker TOKENS=/root/tokens OWNER=12345678 sh many-departments.sh
+#
+# TOKENS is a folder with a file for each client that holds the token of its
+# bot, and OWNER the Telegram number of who may use it; without a token a client
+# has no chat.
 set -eu
 clients=${CLIENTS:-/var/hermes-clients}
 backend=${BACKEND:-docker}
 
-hermes client add acme --dir "$clients/acme" --backend "$backend" --agents research --no-start
+# add NAME FLAG... takes a client on, with its bot if it has one.
+add() {
+	set -- "$@" --dir "$clients/$1" --backend "$backend" --agents research
+	if [ -r "${TOKENS:-}/$1" ]; then
+		hermes client add "$@" --allow "telegram:$OWNER:owner" --bot-token-stdin < "$TOKENS/$1"
+	else
+		hermes client add "$@"
+	fi
+}
+
+add acme --no-start
 for department in eng support; do
 	hermes board create "acme-$department"
 done
@@ -16,4 +32,4 @@ hermes -p acme config set chat.routes '[
 ]'
 hermes -p acme gateway start
 
-hermes client add beta --dir "$clients/beta" --backend "$backend" --agents research
+add beta

@@ -1,12 +1,23 @@
 #!/bin/sh
-# One client, one department: a profile, a folder, a sandbox and a gateway.
+# One client, one department: a profile, a bot, a folder, a sandbox and a gateway.
 #
-#	CLIENTS=/srv/clients BACKEND=docker sh one-client.sh
+#	CLIENTS=/srv/clients BACKEND=docker TOKENS=/root/tokens OWNER=12345678 sh one-client.sh
+#
+# TOKENS is a folder with a file for each client that holds the token of its
+# bot, and OWNER the Telegram number of who may use it; without a token a client
+# has no chat.
 set -eu
 clients=${CLIENTS:-/var/hermes-clients}
 backend=${BACKEND:-docker}
 
-hermes client add acme --dir "$clients/acme" --backend "$backend" --agents research
+# add NAME FLAG... takes a client on, with its bot if it has one.
+add() {
+	set -- "$@" --dir "$clients/$1" --backend "$backend" --agents research
+	if [ -r "${TOKENS:-}/$1" ]; then
+		hermes client add "$@" --allow "telegram:$OWNER:owner" --bot-token-stdin < "$TOKENS/$1"
+	else
+		hermes client add "$@"
+	fi
+}
 
-# Later, when the client has a bot:
-#	hermes client add acme --allow telegram:12345678:owner --bot-token-stdin < token
+add acme
