@@ -14,6 +14,7 @@ const (
 	keepEvery        = time.Second // signing, offsets
 	lookEvery        = 5           // of these: is the board still where it was
 	snapshotEvery    = 20_000      // events
+	snapshotShare    = 100         // of the time at most one part is spent on them: nobody gets on meanwhile
 	snapshotAtClose  = 2_000       // events
 	ballastPatience  = time.Minute // between attempts to set the ballast aside again
 	usageGoodForTime = time.Second
@@ -24,7 +25,7 @@ const (
 func (o *Owner) keep(ctx context.Context) error {
 	tick := time.NewTicker(keepEvery)
 	defer tick.Stop()
-	var ballast time.Time
+	var ballast, snapshots time.Time
 	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
@@ -56,8 +57,9 @@ func (o *Owner) keep(ctx context.Context) error {
 		if len(o.offsets.waiting()) > 0 {
 			o.errand(ctx, func(ctx context.Context, w *writer) error { return w.append(ctx, nil) })
 		}
-		if o.seq.Load() >= o.lastSaved()+snapshotEvery {
+		if began := time.Now(); began.After(snapshots) && o.seq.Load() >= o.lastSaved()+snapshotEvery {
 			o.snapshot(ctx)
+			snapshots = began.Add(snapshotShare * time.Since(began))
 		}
 	}
 }
