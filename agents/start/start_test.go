@@ -107,6 +107,11 @@ func play() error {
 		child.Env = []string{"NO=mark"}
 	}
 	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	lastWords, err := os.Create(filepath.Join(dir, "child.err"))
+	if err != nil {
+		return err
+	}
+	child.Stderr = lastWords
 	if err := child.Start(); err != nil {
 		return err
 	}
@@ -446,9 +451,16 @@ func TestAliveByMark(t *testing.T) {
 	if err := p.Release(); err != nil {
 		t.Fatal(err)
 	}
-	s.said(t, a.Run, "released")
+	child := s.said(t, a.Run, "released")
 	p.cmd.Process.Kill()
 	awaitEnd(t, p)
+	defer func() {
+		if t.Failed() { // was it there at all?
+			state, err := os.ReadFile("/proc/" + child + "/status")
+			words, _ := os.ReadFile(filepath.Join(supervise.RunDir(s.BoardDir, a.Run), "child.err"))
+			t.Logf("child %s: %s%v\nit said: %s", child, state, err, words)
+		}
+	}()
 	for _, started := range []events.RunStarted{p.Process(), {}} {
 		if alive, err := Alive(a.Board, a.Run, started); !alive || err != nil {
 			t.Errorf("got alive %v, %v, want the child found", alive, err)
