@@ -110,28 +110,17 @@ func (c costs) board(ctx context.Context, b api.Board, by string, since events.T
 		return err
 	}
 	agents := map[events.RunID]string{}
-	for from := uint64(1); ; {
-		entries, err := b.Read(ctx, from, 0)
-		if err != nil || len(entries) == 0 {
-			return err
-		}
-		for _, e := range entries {
-			from = e.Seq + 1
-			r, err := events.Decode(e.Record)
-			if err != nil {
-				return fmt.Errorf("event %d: %w", e.Seq, err)
+	return foldAll(ctx, readerOf(b), 0, func(r *events.Record) {
+		switch p := r.Data.(type) {
+		case events.RunClaimed:
+			agents[r.Run] = p.Agent
+		case events.RunEnded:
+			if r.Time >= since && p.Usage != (events.Usage{}) {
+				c.of(costName(by, info.Slug, r, agents[r.Run], p.Usage, several), cmp.Or(p.Usage.Currency, policy.Currency)).add(p.Usage)
 			}
-			switch p := r.Data.(type) {
-			case events.RunClaimed:
-				agents[r.Run] = p.Agent
-			case events.RunEnded:
-				if r.Time >= since && p.Usage != (events.Usage{}) {
-					c.of(costName(by, info.Slug, &r, agents[r.Run], p.Usage, several), cmp.Or(p.Usage.Currency, policy.Currency)).add(p.Usage)
-				}
-				delete(agents, r.Run)
-			}
+			delete(agents, r.Run)
 		}
-	}
+	})
 }
 
 // costName is what a run is summed up under.
