@@ -29,7 +29,7 @@ type session struct {
 	// devices is the host folder of the session's device files.
 	// It is removed when they are mounted.
 	devices    *devices
-	complaints *head
+	complaints *process.Head
 
 	statusDone chan struct{} // closed when bwrap has closed its status pipe
 	exitCode   *int          // written before statusDone closes; nil if the program never ran
@@ -117,7 +117,11 @@ func (s *session) openFirst(pid int) (*process.Handle, error) {
 func (s *session) neverRan() error {
 	<-s.tree.Outer.Done()
 	s.tree.Outer.Wait() // what it said has arrived
-	return fmt.Errorf("bwrap: %s", s.complaints.complaint())
+	why, said := s.complaints.Line("bwrap: ")
+	if !said {
+		why = "it ended without saying why"
+	}
+	return fmt.Errorf("bwrap: %s", why)
 }
 
 func (s *session) PID() int { return s.tree.Outer.Main.PID }

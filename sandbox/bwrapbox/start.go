@@ -3,7 +3,6 @@
 package bwrapbox
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -58,7 +56,7 @@ func (b bubblewrap) Start(ctx context.Context, spec *driver.Spec) (driver.Sessio
 	if err != nil {
 		return nil, err
 	}
-	s := &session{complaints: &head{to: spec.Stderr}, statusDone: make(chan struct{})}
+	s := &session{complaints: &process.Head{To: spec.Stderr}, statusDone: make(chan struct{})}
 	files := fdList{files: []*os.File{child}}
 	if s.devices, err = makeDevices(); err == nil {
 		if s.tree.Group, err = b.cgroups.Make(spec.Mark, spec.Limits); err == nil {
@@ -159,37 +157,4 @@ func (l *fdList) close() {
 		f.Close()
 	}
 	l.files = nil
-}
-
-// head passes writes on and remembers the first of them, where bwrap says why
-// it could not start the program.
-type head struct {
-	to io.Writer // nil discards
-
-	mu    sync.Mutex
-	first []byte // guarded by mu
-}
-
-const headBytes = 2 << 10
-
-func (h *head) Write(p []byte) (int, error) {
-	h.mu.Lock()
-	h.first = append(h.first, p[:min(len(p), headBytes-len(h.first))]...)
-	h.mu.Unlock()
-	if h.to == nil {
-		return len(p), nil
-	}
-	return h.to.Write(p)
-}
-
-// complaint returns what bwrap itself said, in one line.
-func (h *head) complaint() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for line := range bytes.Lines(h.first) {
-		if said, ok := bytes.CutPrefix(line, []byte("bwrap: ")); ok {
-			return string(bytes.TrimSpace(said))
-		}
-	}
-	return "it ended without saying why"
 }

@@ -26,7 +26,7 @@ const (
 
 type session struct {
 	c    *Command
-	said *head
+	said *process.Head
 
 	mu   sync.Mutex   // held over a whole Kill, Signal, Alive or Close
 	tree process.Tree // guarded by mu once it is started: unshare, and the container program
@@ -85,7 +85,7 @@ func (s *session) child() (*process.Stat, error) {
 // there was one.
 func (s *session) neverRan() error {
 	s.tree.Outer.Wait() // what was said has arrived
-	if said, ok := s.said.line(s.c.Complaint); ok {
+	if said, ok := s.said.Line(s.c.Complaint); ok {
 		return errors.New(said)
 	}
 	if s.c.Failure != nil {
@@ -94,7 +94,7 @@ func (s *session) neverRan() error {
 		}
 	}
 	for _, speaker := range append([]string{"unshare: "}, s.c.Speakers...) {
-		if said, ok := s.said.line(speaker); ok {
+		if said, ok := s.said.Line(speaker); ok {
 			return errors.New(speaker + said)
 		}
 	}

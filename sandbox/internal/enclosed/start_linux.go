@@ -3,7 +3,6 @@
 package enclosed
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 
 	"github.com/hermesboard/hermes/sandbox"
@@ -67,7 +65,7 @@ func Unshare() (string, error) {
 
 // Start runs the command. ctx bounds starting.
 func Start(ctx context.Context, c *Command) (driver.Session, error) {
-	s := &session{c: c, said: &head{to: c.Spec.Stderr}}
+	s := &session{c: c, said: &process.Head{To: c.Spec.Stderr}}
 	unshare, err := Unshare()
 	if err == nil {
 		command := &process.Command{
@@ -114,37 +112,4 @@ func isolate() []string {
 		argv = append(argv, "--user", "--map-root-user")
 	}
 	return append(argv, "--")
-}
-
-// head passes writes on, and remembers the first of them, where the first
-// program says why it could not start the second.
-type head struct {
-	to io.Writer // nil discards
-
-	mu    sync.Mutex
-	first []byte // guarded by mu
-}
-
-const headBytes = 4 << 10
-
-func (h *head) Write(p []byte) (int, error) {
-	h.mu.Lock()
-	h.first = append(h.first, p[:min(len(p), headBytes-len(h.first))]...)
-	h.mu.Unlock()
-	if h.to == nil {
-		return len(p), nil
-	}
-	return h.to.Write(p)
-}
-
-// line returns the rest of the first line that begins with prefix.
-func (h *head) line(prefix string) (string, bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for line := range bytes.Lines(h.first) {
-		if said, ok := strings.CutPrefix(string(line), prefix); ok {
-			return strings.TrimSpace(said), true
-		}
-	}
-	return "", false
 }
