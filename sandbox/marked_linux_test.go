@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hermesboard/hermes/sandbox"
+	"github.com/hermesboard/hermes/sandbox/sandboxtest/executable"
 )
 
 // TestMarkedFindsTheNewborn: a process is found from the moment it was started
@@ -98,18 +99,8 @@ func TestSleeps(t *testing.T) {
 // coldProgram is a copy of this program that the system can forget.
 func coldProgram(t *testing.T) *os.File {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	content, err := os.ReadFile(self)
-	if err != nil {
-		t.Fatal(err)
-	}
 	path := filepath.Join(t.TempDir(), "program")
-	if err := os.WriteFile(path, content, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	executable.CopySelf(t, path)
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)

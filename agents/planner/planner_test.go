@@ -13,6 +13,7 @@ import (
 	"github.com/hermesboard/hermes/boards/boardstest"
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/projections"
+	"github.com/hermesboard/hermes/sandbox/sandboxtest/executable"
 )
 
 var kai = boards.Principal{Actor: events.Actor{Kind: events.Human, Name: "kai", Via: "cli"}}
@@ -62,9 +63,7 @@ func (b *board) Why(_ context.Context, task events.TaskID) (projections.Why, err
 // planner makes a planner whose program is a shell script.
 func planner(t *testing.T, b *board, script string) *Planner {
 	path := filepath.Join(t.TempDir(), "plan.sh")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	executable.Write(t, path, []byte("#!/bin/sh\n"+script))
 	return &Planner{
 		Config: Config{Command: []string{path}, Timeout: "2s"}, Board: b, Slug: "acme",
 		Agents: func() []Agent { return []Agent{{Name: "coder"}, {Name: "writer"}} },

@@ -17,6 +17,7 @@ import (
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/driver"
+	"github.com/hermesboard/hermes/sandbox/sandboxtest/executable"
 )
 
 // box is a backend that only says what it can do.
@@ -47,9 +48,7 @@ func TestRoster(t *testing.T) {
 	if err := os.MkdirAll(filepath.Dir(tool), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(tool, []byte("#!/bin/sh\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	executable.Write(t, tool, []byte("#!/bin/sh\n"))
 	if err := os.WriteFile(tool+".txt", nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -131,9 +130,7 @@ func TestFits(t *testing.T) {
 		t.Skip("git is not installed")
 	}
 	profile, bin := t.TempDir(), t.TempDir()
-	if err := os.WriteFile(filepath.Join(bin, "git"), []byte("#!/bin/sh\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	executable.Write(t, filepath.Join(bin, "git"), []byte("#!/bin/sh\n"))
 	open := &box{name: "open", can: driver.NetworkFull | driver.Socket}
 	shut := &box{name: "shut", can: driver.Files | driver.NetworkNone | driver.Socket}
 	boxes, err := sandbox.NewRegistry(sandbox.New(open), sandbox.New(shut))
@@ -199,20 +196,8 @@ func TestProbeCutOff(t *testing.T) {
 // claudish is a program that says a version, and a key's file.
 func claudish(t *testing.T, dir, version string) string {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	file := filepath.Join(dir, "claude-"+version)
-	if err := os.Link(self, file); err != nil {
-		b, err := os.ReadFile(self)
-		if err == nil {
-			err = os.WriteFile(file, b, 0o755)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	executable.CopySelf(t, file)
 	return file
 }
 

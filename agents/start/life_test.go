@@ -4,7 +4,6 @@ package start
 
 import (
 	"context"
-	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	"github.com/hermesboard/hermes/agents/supervise"
 	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/localbox"
+	"github.com/hermesboard/hermes/sandbox/sandboxtest/executable"
 )
 
 // inSandbox runs the program of its home in a sandbox, as a supervisor does.
@@ -87,7 +87,7 @@ func TestHelperLeftBehind(t *testing.T) {
 func TestKilledWhileStarting(t *testing.T) {
 	s := newStarter(t, "sandbox")
 	program := filepath.Join(s.Home, "program")
-	copyProgram(t, "/bin/sleep", program)
+	executable.Copy(t, "/bin/sleep", program)
 	lease, err := os.Open(program)
 	if err != nil {
 		t.Fatal(err)
@@ -126,24 +126,5 @@ func TestKilledWhileStarting(t *testing.T) {
 		if left, err := sandbox.Marked(Mark(a.Board, a.Run)); err != nil || len(left) > 0 {
 			t.Fatalf("processes %v, %v came up after the run was gone", left, err)
 		}
-	}
-}
-
-func copyProgram(t *testing.T, from, to string) {
-	t.Helper()
-	src, err := os.Open(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer src.Close()
-	dst, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY, 0o700)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.Copy(dst, src); err != nil {
-		t.Fatal(err)
-	}
-	if err := dst.Close(); err != nil {
-		t.Fatal(err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/hermesboard/hermes/agents/runtime"
 	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/driver"
+	"github.com/hermesboard/hermes/sandbox/sandboxtest/executable"
 )
 
 // TestChecking: a program that takes its time to say its version keeps nobody
@@ -29,17 +30,7 @@ func TestChecking(t *testing.T) {
 	if err := syscall.Mkfifo(gate, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, err := os.ReadFile(self)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(tool, program, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	executable.CopySelf(t, tool)
 	boxes, err := sandbox.NewRegistry(sandbox.New(&box{name: "open", can: driver.NetworkFull | driver.Socket}))
 	if err != nil {
 		t.Fatal(err)

@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +16,7 @@ import (
 	"github.com/hermesboard/hermes/agents/runtime/runtimetest"
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/sandbox/bwrapbox"
+	"github.com/hermesboard/hermes/sandbox/sandboxtest/executable"
 )
 
 // canary is the key of these tests: it may be nowhere but in the profile's .env
@@ -73,24 +73,7 @@ func imitation(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), name)
-	if os.Link(self, file) == nil {
-		return file
-	}
-	from, err := os.Open(self)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer from.Close()
-	to, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY, 0o755)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.Copy(to, from); err != nil {
-		t.Fatal(err)
-	}
-	if err := to.Close(); err != nil {
-		t.Fatal(err)
-	}
+	executable.Copy(t, self, file)
 	return file
 }
 

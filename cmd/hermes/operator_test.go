@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/user"
@@ -18,6 +17,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/hermesboard/hermes/agents/chat/chattest"
+	"github.com/hermesboard/hermes/sandbox/sandboxtest/executable"
 )
 
 // account is a user of the host that has no name, with a home that nobody else
@@ -46,21 +46,7 @@ func accounts(t *testing.T) func(uid int, groups ...uint32) *account {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, err := os.Open(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
-	out, err := os.OpenFile(filepath.Join(base, "hermes"), os.O_CREATE|os.O_WRONLY, 0o755)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.Copy(out, in); err != nil {
-		t.Fatal(err)
-	}
-	if err := out.Close(); err != nil {
-		t.Fatal(err)
-	}
+	executable.Copy(t, program, filepath.Join(base, "hermes"))
 	shared := filepath.Join(base, "shared")
 	for path, mode := range map[string]os.FileMode{base: 0o755, shared: 0o777 | os.ModeSticky} {
 		os.Mkdir(path, 0o755)

@@ -14,6 +14,7 @@ import (
 	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/apptainerbox"
 	"github.com/hermesboard/hermes/sandbox/sandboxtest"
+	"github.com/hermesboard/hermes/sandbox/sandboxtest/executable"
 )
 
 // real names an image for the real program, whose presence is a machine's choice.
@@ -91,9 +92,7 @@ func TestArguments(t *testing.T) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "apptainer")
 	script := "#!/bin/sh\nprintf '%s\\n' \"$@\" >" + dir + "/args\nenv | sort >" + dir + "/env\n"
-	if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	executable.Write(t, program, []byte(script))
 	workspace, odd := t.TempDir(), filepath.Join(dir, `with "quotes", commas:and colons`)
 	if err := os.Mkdir(odd, 0o755); err != nil {
 		t.Fatal(err)
