@@ -12,8 +12,7 @@ import (
 // every record; [State.Settled] holds between commands.
 func (s *State) Check() error {
 	runs, tokens, folders := 0, 0, 0
-	for i := range s.tasks {
-		id, t := events.TaskID(i+1), &s.tasks[i]
+	for id, t := range s.tasks.all() {
 		if err := s.checkTask(id, t); err != nil {
 			return fmt.Errorf("%v: %w", id, err)
 		}
@@ -39,8 +38,7 @@ func (s *State) Check() error {
 // Settled reports the first task that should have moved with its parents:
 // what is ready has no open edge, and what is todo has one.
 func (s *State) Settled() error {
-	for i := range s.tasks {
-		id, t := events.TaskID(i+1), &s.tasks[i]
+	for id, t := range s.tasks.all() {
 		switch free := s.allMet(t.parents, settled{}); {
 		case t.status == events.Todo && free:
 			return fmt.Errorf("%v: todo although nothing holds it", id)
@@ -111,16 +109,16 @@ func (s *State) checkRun(id events.TaskID, t *task) error {
 
 // checkCycles takes away tasks without parents until none is left.
 func (s *State) checkCycles() error {
-	left := make([]int, len(s.tasks))
+	left := make([]int, s.tasks.n)
 	var free []events.TaskID
-	for i := range s.tasks {
-		if left[i] = len(s.tasks[i].parents); left[i] == 0 {
-			free = append(free, events.TaskID(i+1))
+	for id, t := range s.tasks.all() {
+		if left[id-1] = len(t.parents); left[id-1] == 0 {
+			free = append(free, id)
 		}
 	}
 	n := 0
 	for ; len(free) > 0; n++ {
-		t := &s.tasks[free[len(free)-1]-1]
+		t := s.tasks.at(free[len(free)-1])
 		free = free[:len(free)-1]
 		for _, c := range t.children {
 			if left[c-1]--; left[c-1] == 0 {
@@ -128,8 +126,8 @@ func (s *State) checkCycles() error {
 			}
 		}
 	}
-	if n < len(s.tasks) {
-		return fmt.Errorf("%d tasks wait for each other in a circle", len(s.tasks)-n)
+	if n < s.tasks.n {
+		return fmt.Errorf("%d tasks wait for each other in a circle", s.tasks.n-n)
 	}
 	return nil
 }

@@ -28,13 +28,13 @@ func (d *decision) newTasks(list []NewTask, o origin) *Rejection {
 		return reject(CodeBadCommand, o.of, "", "no task is given")
 	case n > events.MaxCommandTasks:
 		return reject(CodeTooMany, o.of, "", "%d tasks, at most %d in one command", n, events.MaxCommandTasks)
-	case len(d.s.tasks)+n > 1<<31:
+	case d.s.tasks.n+n > 1<<31:
 		return reject(CodeTooMany, o.of, "", "the board has no more numbers for tasks")
 	}
 	if d.me != nil {
 		o.tenant = d.s.names.text(d.s.task(d.me.id.Task).tenant)
 	}
-	b := batch{decision: d, origin: o, first: events.TaskID(len(d.s.tasks)) + 1, n: len(list)}
+	b := batch{decision: d, origin: o, first: events.TaskID(d.s.tasks.n) + 1, n: len(list)}
 	for i := range list {
 		if r := b.create(i, &list[i]); r != nil {
 			if len(list) > 1 {
@@ -229,7 +229,7 @@ func (d *decision) decomposeTask(c DecomposeTask) *Rejection {
 	if n := len(t.parents) + len(c.Children); n > MaxParents {
 		return reject(CodeTooMany, c.Task, "", "%v would have %d parents, at most %d", c.Task, n, MaxParents)
 	}
-	first := events.TaskID(len(d.s.tasks)) + 1
+	first := events.TaskID(d.s.tasks.n) + 1
 	if r := d.newTasks(c.Children, origin{of: c.Task, tenant: d.s.names.text(t.tenant)}); r != nil {
 		return r
 	}

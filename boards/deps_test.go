@@ -15,7 +15,7 @@ import (
 // and of this module only events.
 func TestPure(t *testing.T) {
 	allowed := []string{
-		"cmp", "errors", "fmt", "maps", "math", "path", "slices", "strings", "time", "unicode", "unicode/utf8",
+		"cmp", "errors", "fmt", "iter", "maps", "math", "path", "slices", "strings", "time", "unicode", "unicode/utf8",
 		"github.com/go-json-experiment/json", "github.com/go-json-experiment/json/jsontext",
 		"github.com/hermesboard/hermes/events", "github.com/hermesboard/hermes/events/pack",
 	}

@@ -43,7 +43,7 @@ func (s *State) Evolve(r *events.Record) {
 }
 
 func (s *State) evolveCreated(r *events.Record, p *events.TaskCreated) {
-	if int64(r.Task) != int64(len(s.tasks))+1 {
+	if int64(r.Task) != int64(s.tasks.n)+1 {
 		return
 	}
 	t := task{
@@ -58,7 +58,7 @@ func (s *State) evolveCreated(r *events.Record, p *events.TaskCreated) {
 	if r.Actor.Kind == events.Worker {
 		t.maker = r.Cause
 	}
-	s.tasks = append(s.tasks, t)
+	s.tasks.add(t)
 	if len(p.Parents) > 0 {
 		s.task(r.Task).parents = make([]edge, 0, len(p.Parents))
 		for _, e := range p.Parents {

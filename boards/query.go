@@ -31,7 +31,7 @@ func (s *State) Policy() (events.Policy, uint64) { return s.policy, s.policySeq 
 func (s *State) Paused() bool { return s.paused }
 
 // Tasks returns how many tasks were ever made; their ids are 1 to that number.
-func (s *State) Tasks() int { return len(s.tasks) }
+func (s *State) Tasks() int { return s.tasks.n }
 
 // Status returns where a task stands; zero = no such task.
 func (s *State) Status(id events.TaskID) events.Status {
@@ -44,9 +44,12 @@ func (s *State) Status(id events.TaskID) events.Status {
 // OpenRuns returns all un-ended runs, by task.
 func (s *State) OpenRuns() []OpenRun {
 	list := make([]OpenRun, 0, s.running)
-	for i := 0; i < len(s.tasks) && len(list) < s.running; i++ {
-		if r := s.tasks[i].run; r != nil {
-			list = append(list, s.openRun(r))
+	for _, t := range s.tasks.all() {
+		if len(list) == s.running {
+			break
+		}
+		if t.run != nil {
+			list = append(list, s.openRun(t.run))
 		}
 	}
 	return list

@@ -18,7 +18,7 @@ const snapshotVersion = 3
 // AppendSnapshot appends the state in a compact private form that
 // [LoadSnapshot] of the same version reads. Equal states give equal bytes.
 func (s *State) AppendSnapshot(b []byte) []byte {
-	b = slices.Grow(b, 64*len(s.tasks)+1024)
+	b = slices.Grow(b, 64*s.tasks.n+1024)
 	b = pack.Uint(b, uint64(snapshotVersion))
 	b = pack.Uint(b, s.head)
 	b = append(b, s.board[:]...)
@@ -34,9 +34,9 @@ func (s *State) AppendSnapshot(b []byte) []byte {
 	for _, n := range s.names.list[1:] {
 		b = pack.String(b, n)
 	}
-	b = pack.Len(b, len(s.tasks))
-	for i := range s.tasks {
-		b = s.tasks[i].append(b)
+	b = pack.Len(b, s.tasks.n)
+	for _, t := range s.tasks.all() {
+		b = t.append(b)
 	}
 	b = pack.Len(b, len(s.held))
 	for _, n := range slices.Sorted(maps.Keys(s.held)) {
@@ -129,7 +129,7 @@ func (r *run) append(b []byte) []byte {
 // LoadSnapshot reads what AppendSnapshot wrote. Any other bytes are an error:
 // the caller folds the log anew.
 func LoadSnapshot(b []byte) (*State, error) {
-	l := loader{pack.NewReader(b), NewState()}
+	l := loader{Reader: pack.NewReader(b), s: NewState()}
 	l.load()
 	if err := l.Done(); err != nil {
 		return nil, fmt.Errorf("snapshot of the rule state: %w", err)
@@ -142,7 +142,8 @@ var errSnapshot = errors.New("values that no state has")
 // loader reads a snapshot into a state.
 type loader struct {
 	*pack.Reader
-	s *State
+	s     *State
+	tasks int // how many there are; not all are read yet
 }
 
 func (l *loader) must(ok bool) {
@@ -174,13 +175,13 @@ func (l *loader) load() {
 		l.must(!twice)
 		s.names.intern(text)
 	}
-	n := l.Len(minTask)
-	s.tasks = make([]task, n, n+n/8)
-	for i := range s.tasks {
+	l.tasks = l.Len(minTask)
+	for id := events.TaskID(1); int(id) <= l.tasks; id++ {
 		if l.Err() != nil {
 			return
 		}
-		l.task(events.TaskID(i+1), &s.tasks[i])
+		s.tasks.add(task{})
+		l.task(id, s.tasks.at(id))
 	}
 	l.children()
 	l.rest()
@@ -280,7 +281,7 @@ func (l *loader) task(id events.TaskID, t *task) {
 		t.parents = make([]edge, n)
 		for i := range t.parents {
 			t.parents[i] = edge{events.TaskID(l.Uint32()), events.Needs(l.byte()), l.flags(1) != 0}
-			l.must(t.parents[i].parent != 0 && int64(t.parents[i].parent) <= int64(len(l.s.tasks)))
+			l.must(t.parents[i].parent != 0 && int64(t.parents[i].parent) <= int64(l.tasks))
 		}
 	}
 	if flags&8 != 0 {
@@ -311,23 +312,24 @@ func (l *loader) children() {
 	if l.Err() != nil {
 		return
 	}
-	tasks := l.s.tasks
-	counts := make([]uint32, len(tasks))
+	tasks := &l.s.tasks
+	counts := make([]uint32, tasks.n)
 	total := 0
-	for i := range tasks {
-		for _, e := range tasks[i].parents {
+	for _, t := range tasks.all() {
+		for _, e := range t.parents {
 			counts[e.parent-1]++
 			total++
 		}
 	}
 	room := make([]events.TaskID, total)
-	for i, n := range counts {
-		tasks[i].children, room = room[:0:n], room[n:]
+	for id, t := range tasks.all() {
+		n := counts[id-1]
+		t.children, room = room[:0:n], room[n:]
 	}
-	for i := range tasks {
-		for _, e := range tasks[i].parents {
-			p := &tasks[e.parent-1]
-			p.children = append(p.children, events.TaskID(i+1))
+	for id, t := range tasks.all() {
+		for _, e := range t.parents {
+			p := tasks.at(e.parent)
+			p.children = append(p.children, id)
 		}
 	}
 }

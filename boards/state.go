@@ -20,7 +20,7 @@ type State struct {
 	drain     bool
 
 	names names
-	tasks []task // by id, from 1
+	tasks shelf
 
 	// Found by what they exclude; all three follow from tasks.
 	tokens  map[events.Digest]events.TaskID // token → the task whose un-ended run has it
@@ -160,10 +160,10 @@ func (n *names) intern(s string) name {
 
 // task returns a task, or nil.
 func (s *State) task(id events.TaskID) *task {
-	if id == 0 || int64(id) > int64(len(s.tasks)) {
+	if id == 0 || int64(id) > int64(s.tasks.n) {
 		return nil
 	}
-	return &s.tasks[id-1]
+	return s.tasks.at(id)
 }
 
 // place returns where the task is in the terms of the transition table.
@@ -222,7 +222,7 @@ func (s *State) waitsFor(child, ancestor events.TaskID) bool {
 	if child == ancestor {
 		return true
 	}
-	seen := make([]uint64, len(s.tasks)/64+1) // a bit for each task
+	seen := make([]uint64, s.tasks.n/64+1) // a bit for each task
 	stack := []events.TaskID{child}
 	for len(stack) > 0 {
 		t := s.task(stack[len(stack)-1])

@@ -2,6 +2,7 @@ package projections
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 
@@ -95,7 +96,7 @@ func (r *reader) name() string {
 
 // AppendSnapshot appends the View to b. Equal views give equal bytes.
 func (v *View) AppendSnapshot(b []byte) []byte {
-	w := &writer{b: b, names: map[string]int{"": 0}}
+	w := &writer{b: slices.Grow(b, 96*int(v.last)+1024), names: map[string]int{"": 0}}
 	w.uint(v.head)
 	w.board(v.board)
 	w.uint(v.policyAt)

@@ -24,7 +24,7 @@ type door struct {
 // asked for again. The error is an *api.Error with code forbidden.
 func (o *Owner) Door(token string) (api.Door, error) {
 	digest := events.Digest(sha256.Sum256([]byte(token)))
-	o.mu.RLock()
+	o.rlock()
 	defer o.mu.RUnlock()
 	if r := o.view.RunByToken(digest); r != nil {
 		return &door{o, principalOf(r), r.Tenant}, nil
@@ -76,7 +76,7 @@ func (d *door) List(ctx context.Context, q projections.ListQuery) ([]projections
 
 // Renew implements [api.Door].
 func (d *door) Renew(context.Context) (api.RunState, error) {
-	d.o.mu.RLock()
+	d.o.rlock()
 	s := api.RunState{Head: d.o.head.Seq}
 	if r := d.o.view.Run(d.by.Run); r != nil && r.Fence == d.by.Fence {
 		s.Open, s.Verdict, s.Stopping, s.Then = true, r.Verdict != "", r.Stopping, r.Then
@@ -93,7 +93,7 @@ func (d *door) Close() error { return nil }
 
 // Assignment returns what whoever starts a claimed run must know.
 func (o *Owner) Assignment(run events.RunID) (boards.Assignment, error) {
-	o.mu.RLock()
+	o.rlock()
 	defer o.mu.RUnlock()
 	r, t := o.view.Run(run), o.view.Task(run.Task)
 	if r == nil || t == nil {

@@ -100,9 +100,7 @@ func (w *writer) adopt(f *folded) {
 	w.stamp.last = max(w.stamp.last, f.last)
 	w.prior, w.priorFrom = nil, f.head.Seq
 	o := w.o
-	o.mu.Lock()
-	o.view, o.head = f.view, f.head
-	o.mu.Unlock()
+	o.replace(f.view, f.head)
 	o.limit()
 	o.seq.Store(f.head.Seq)
 	o.frozen.Store(false)

@@ -54,10 +54,7 @@ type Owner struct {
 	offsets
 	dispatcher atomic.Pointer[func() *api.DispatchInfo]
 
-	mu    sync.RWMutex // guards view, head, ended; the writer alone changes them
-	view  *projections.View
-	head  events.Head
-	ended endedRuns
+	shown
 
 	life    sync.Mutex // guards what follows
 	writer  *writer    // handed to Run
@@ -87,7 +84,7 @@ func newOwner(s store, opts Options) (*Owner, error) {
 		store: s, opts: opts, started: time.Now(), decide: boards.Decide,
 		queue: newQueue(), errands: make(chan func(context.Context, *writer) error),
 		stop: stop, stopped: stopped, gone: make(chan struct{}),
-		view: f.view, head: f.head, saved: f.head.Seq - f.tail,
+		shown: shown{view: f.view, head: f.head}, saved: f.head.Seq - f.tail,
 	}
 	o.seq.Store(f.head.Seq)
 	o.space.usage = s.Usage
@@ -102,8 +99,10 @@ func newOwner(s store, opts Options) (*Owner, error) {
 
 // limit gives the log the quota of the policy in force.
 func (o *Owner) limit() {
-	policy, _ := o.view.Policy()
-	o.store.SetQuota(policy.MaxBytes)
+	o.View(func(v *projections.View) {
+		policy, _ := v.Policy()
+		o.store.SetQuota(policy.MaxBytes)
+	})
 }
 
 // Run carries out commands, signs the head and saves snapshots, until ctx ends
@@ -269,7 +268,7 @@ func (o *Owner) Frozen() bool { return o.frozen.Load() }
 // View calls f with the view under a read lock: f must be quick, must not
 // change it and must not keep it. It shows committed events only.
 func (o *Owner) View(f func(*projections.View)) {
-	o.mu.RLock()
+	o.rlock()
 	defer o.mu.RUnlock()
 	f(o.view)
 }

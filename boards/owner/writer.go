@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/hermesboard/hermes/boards"
@@ -52,8 +54,12 @@ type outcome struct {
 // run serves the queue until ctx ends, then finishes what waits in it. It
 // returns why the board is lost, if it is.
 func (w *writer) run(ctx context.Context) error {
+	defer w.o.fold()
 	for {
 		if len(w.rest) == 0 {
+			if w.o.queue.len() == 0 {
+				w.o.fold()
+			}
 			select {
 			case <-w.o.queue.await(1):
 			case errand := <-w.o.errands:
@@ -126,9 +132,12 @@ func (w *writer) append(ctx context.Context, outcomes []*outcome) error {
 	if len(commits) == 0 {
 		tell(outcomes)
 	} else {
+		var folding sync.WaitGroup
+		folding.Go(w.o.fold) // the batch before, while the disk is busy
 		began := time.Now()
 		head, err := w.o.store.Log().Append(context.WithoutCancel(ctx), w.head.Seq, commits)
 		w.took = time.Since(began)
+		folding.Wait()
 		switch {
 		case err == nil:
 			w.fails = 0
@@ -165,14 +174,18 @@ func (w *writer) waiting(outcomes []*outcome) []*pending {
 // before it will have made. An error is the log's.
 func (w *writer) gather(ctx context.Context) ([]*outcome, error) {
 	w.same = make(map[events.CommandID]*outcome, w.expected)
-	outcomes := make([]*outcome, 0, w.expected)
+	outcomes, room := make([]*outcome, 0, w.expected), make([]outcome, w.expected)
 	var patience *time.Timer
 	for size := 0; !w.stale && size <= maxBatchBytes && len(outcomes) < maxBatch; {
 		p := w.next(len(outcomes), &patience)
 		if p == nil {
 			break
 		}
-		out := &outcome{p: p}
+		if len(room) == 0 { // more have come than were expected
+			room = make([]outcome, 1)
+		}
+		out := &room[0]
+		out.p, room = p, room[1:]
 		outcomes = append(outcomes, out)
 		if first, ok := w.same[p.id]; ok {
 			out.first = first
@@ -238,32 +251,29 @@ func (w *writer) rule(p *pending) (records []events.Record, encoded []events.Enc
 	return records, encoded, nil
 }
 
-// publish answers the senders of a committed batch and shows it to everybody.
-// A sender who then asks for what it did waits for the lock: the answer need
-// not wait for the view.
+// publish shows a committed batch to everybody and answers its senders. One
+// who then asks for what it did folds it first: the answer need not wait.
 func (w *writer) publish(head events.Head, outcomes []*outcome) {
 	if head.Seq > w.head.Seq {
 		w.prior, w.priorFrom = w.same, w.head.Seq
 	}
 	w.head = head
-	o, changed := w.o, false
-	o.mu.Lock()
-	o.head = head
-	o.seq.Store(head.Seq)
+	w.o.committed(head, outcomes)
+	w.o.seq.Store(head.Seq)
 	tell(outcomes)
-	for _, out := range outcomes {
-		for i := range out.records {
-			_, policy := out.records[i].Data.(events.PolicyChanged)
-			changed = changed || policy
-			o.ended.note(o.view, &out.records[i])
-			o.view.Apply(&out.records[i])
+	if slices.ContainsFunc(outcomes, changesPolicy) {
+		w.o.limit()
+	}
+	w.o.wakes.ring()
+}
+
+func changesPolicy(out *outcome) bool {
+	for i := range out.records {
+		if _, ok := out.records[i].Data.(events.PolicyChanged); ok {
+			return true
 		}
 	}
-	o.mu.Unlock()
-	if changed {
-		o.limit()
-	}
-	o.wakes.ring()
+	return false
 }
 
 // tell answers the senders.

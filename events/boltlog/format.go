@@ -144,18 +144,6 @@ func parseSeq(key []byte) (seq uint64, ok bool) {
 	return binary.BigEndian.Uint64(key), true
 }
 
-func taskKey(task events.TaskID, seq uint64) []byte {
-	k := binary.BigEndian.AppendUint32(make([]byte, 0, 12), uint32(task))
-	return binary.BigEndian.AppendUint64(k, seq)
-}
-
-func parseTaskKey(key []byte) (task events.TaskID, seq uint64, ok bool) {
-	if len(key) != 12 {
-		return 0, 0, false
-	}
-	return events.TaskID(binary.BigEndian.Uint32(key)), binary.BigEndian.Uint64(key[4:]), true
-}
-
 // encodeCommand writes where the records of a command lie; its check is in
 // their rows.
 func encodeCommand(key []byte, c events.CommandEntry) []byte {

@@ -83,13 +83,13 @@ func (l *Log) ReadTask(ctx context.Context, task events.TaskID, from uint64, lim
 		return nil, err
 	}
 	l.mu.RLock()
-	indexed, late := l.tail.after, l.tail.ofTask(task, from)
+	end, late := l.tail.after, l.tail.ofTask(task, from)
 	l.mu.RUnlock()
 	err = l.view(func(tx *bbolt.Tx) error {
 		s := newSlice(limit)
 		log := tx.Bucket(bucketLog)
 		var records arena
-		for seq, err := range ofTask(tx, task, from, indexed, late) {
+		for seq, err := range ofTask(tx, task, from, end, late) {
 			if err != nil {
 				return err
 			}
@@ -108,20 +108,14 @@ func (l *Log) ReadTask(ctx context.Context, task events.TaskID, from uint64, lim
 }
 
 // ofTask finds the records of a task from position from on: up to position
-// indexed in the index, then those given.
-func ofTask(tx *bbolt.Tx, task events.TaskID, from, indexed uint64, late []uint64) iter.Seq2[uint64, error] {
+// end in the index, then those given.
+func ofTask(tx *bbolt.Tx, task events.TaskID, from, end uint64, late []uint64) iter.Seq2[uint64, error] {
 	return func(yield func(uint64, error) bool) {
-		c := tx.Bucket(bucketTask).Cursor()
-		for k, _ := c.Seek(taskKey(task, from)); k != nil; k, _ = c.Next() {
-			t, seq, ok := parseTaskKey(k)
-			if !ok {
-				yield(0, damaged("a key of the task index has %d bytes", len(k)))
-				return
-			}
-			if t != task || seq > indexed {
+		for seq, err := range indexed(tx, task, from) {
+			if err == nil && seq > end {
 				break
 			}
-			if !yield(seq, nil) {
+			if !yield(seq, err) || err != nil {
 				return
 			}
 		}

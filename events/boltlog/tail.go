@@ -1,7 +1,6 @@
 package boltlog
 
 import (
-	"cmp"
 	"fmt"
 	"iter"
 	"slices"
@@ -27,12 +26,6 @@ type tail struct {
 type command struct {
 	id    events.CommandID
 	entry events.CommandEntry
-}
-
-// posting says that a record is about a task.
-type posting struct {
-	task events.TaskID
-	seq  uint64
 }
 
 func (t *tail) command(id events.CommandID) (c events.CommandEntry, found bool) {
@@ -89,21 +82,14 @@ func (t *tail) reset(indexed uint64) {
 
 // put writes what the tail has into the indexes, in the order of their keys.
 func (t *tail) put(tx *bbolt.Tx) error {
-	cmd, task := dense(tx, bucketCmd), dense(tx, bucketTask)
+	cmd := dense(tx, bucketCmd)
 	for i := range t.commands {
 		c := &t.commands[i]
 		if err := cmd.Put(c.id[:], encodeCommand(c.id[:], c.entry)); err != nil {
 			return err
 		}
 	}
-	tasks := slices.Clone(t.tasks)
-	slices.SortFunc(tasks, func(a, b posting) int { return cmp.Or(cmp.Compare(a.task, b.task), cmp.Compare(a.seq, b.seq)) })
-	for _, p := range tasks {
-		if err := task.Put(taskKey(p.task, p.seq), nil); err != nil {
-			return err
-		}
-	}
-	return nil
+	return putPostings(tx, t.tasks)
 }
 
 // putIndexed notes up to which position there are indexes.

@@ -1,10 +1,16 @@
 package boltlog_test
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"reflect"
+	"strings"
 	"testing"
+
+	"go.etcd.io/bbolt"
 
 	"github.com/hermesboard/hermes/events"
 	"github.com/hermesboard/hermes/events/boltlog"
@@ -24,6 +30,14 @@ func TestTail(t *testing.T) {
 		t.Helper()
 		if !reflect.DeepEqual(read(t, l), read(t, plain)) {
 			t.Fatalf("%s, at %d: the log tells something else (seed %d)", what, l.Head().Seq, seed)
+		}
+		for range 20 {
+			task, from := events.TaskID(random.IntN(9)), random.Uint64N(l.Head().Seq+2)
+			got, err := l.ReadTask(t.Context(), task, from, 0, true)
+			want, err2 := plain.ReadTask(t.Context(), task, from, 0, true)
+			if err != nil || err2 != nil || !reflect.DeepEqual(got, want) {
+				t.Fatalf("%s: t%d from %d: got %d records, want %d (seed %d, %v, %v)", what, task, from, len(got), len(want), seed, err, err2)
+			}
 		}
 	}
 	for range 6 {
@@ -60,6 +74,42 @@ func TestTail(t *testing.T) {
 	}
 	l.Close()
 	verify(t, path)
+}
+
+// An entry of the task index that is about several records is held against each.
+func TestPostings(t *testing.T) {
+	for name, change := range map[string]func(k, v []byte) (key, value []byte){
+		"flipped": func(k, v []byte) ([]byte, []byte) { v[1] ^= 1; return k, v },
+		"short":   func(k, v []byte) ([]byte, []byte) { return k, nil },
+		"moved":   func(k, v []byte) ([]byte, []byte) { k[11]++; return k, v },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := newPath(t)
+			l := create(t, path, &boltlog.Options{LongLived: true})
+			fill(t, l, 20, 20)
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			verify(t, path)
+			err := edit("task", func(b *bbolt.Bucket) error {
+				k, v := b.Cursor().First()
+				if len(v) < 6 {
+					return fmt.Errorf("the first entry has %d bytes", len(v))
+				}
+				key, value := change(bytes.Clone(k), bytes.Clone(v))
+				return errors.Join(b.Delete(bytes.Clone(k)), b.Put(key, value))
+			})(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for p := range boltlog.Verify(t.Context(), path) {
+				if strings.Contains(p.What, "is not in the index of task") {
+					return
+				}
+			}
+			t.Error("nothing was found")
+		})
+	}
 }
 
 // A command is refused the second time, whether or not it is indexed.

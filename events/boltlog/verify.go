@@ -117,7 +117,7 @@ type verifier struct {
 	entry   events.CommandEntry
 
 	commands, tasks uint64 // that are indexed, as the records say
-	counted         uint64 // keys seen by the present counting step
+	counted         uint64 // by the present counting step
 	next            []byte // key to go on with
 }
 
@@ -126,12 +126,13 @@ func newVerifier(l *Log) *verifier {
 	l.mu.RLock()
 	v.head, v.after = l.head, l.tail.after
 	l.mu.RUnlock()
+	room := make([]uint64, 0, 64)
 	v.steps = []func(*bbolt.Tx) bool{
 		v.layout,
 		v.records,
-		v.count(bucketLog, v.head.Seq, &v.head.Seq, func(k, _ []byte) uint64 { seq, _ := parseSeq(k); return seq }),
-		v.count(bucketTask, v.after, &v.tasks, func(k, _ []byte) uint64 { _, seq, _ := parseTaskKey(k); return seq }),
-		v.count(bucketCmd, v.after, &v.commands, func(k, val []byte) uint64 { c, _ := decodeCommand(k, val); return c.First }),
+		v.count(bucketLog, v.head.Seq, &v.head.Seq, func(k, _ []byte) []uint64 { seq, _ := parseSeq(k); return []uint64{seq} }),
+		v.count(bucketTask, v.after, &v.tasks, func(k, val []byte) []uint64 { return counted(entryOf(k, val, room)) }),
+		v.count(bucketCmd, v.after, &v.commands, func(k, val []byte) []uint64 { c, _ := decodeCommand(k, val); return []uint64{c.First} }),
 	}
 	return v
 }
@@ -260,7 +261,7 @@ func (v *verifier) record(tx *bbolt.Tx, seq uint64, stored row) {
 	}
 	if r.Task != 0 && seq <= v.after {
 		v.tasks++
-		if k, _ := tx.Bucket(bucketTask).Cursor().Seek(taskKey(r.Task, seq)); !bytes.Equal(k, taskKey(r.Task, seq)) {
+		if !isPosted(tx, r.Task, seq) {
 			v.report(seq, "is not in the index of task %s", r.Task)
 		}
 	}
@@ -301,18 +302,20 @@ func (v *verifier) endCommand(tx *bbolt.Tx) {
 	}
 }
 
-// count returns a step that counts the keys of a bucket and reports if there
-// are not as many as there should be: the records have vouched for so many, the
-// rest are stray. seq tells which record a key belongs to, 0 if none: those of
-// an open log that are beyond end were written meanwhile.
-func (v *verifier) count(name []byte, end uint64, want *uint64, seq func(k, val []byte) uint64) func(*bbolt.Tx) bool {
+// count returns a step that counts what a bucket says and reports if it is not
+// as much as it should be: the records have vouched for so much, the rest is
+// stray. of tells which records an entry is about; what an open log says of
+// those beyond end was written meanwhile.
+func (v *verifier) count(name []byte, end uint64, want *uint64, of func(k, val []byte) []uint64) func(*bbolt.Tx) bool {
 	return func(tx *bbolt.Tx) (done bool) {
 		s := newSlice(0)
 		c := tx.Bucket(name).Cursor()
 		k, val := c.Seek(v.next)
 		for ; k != nil; k, val = c.Next() {
-			if v.still || seq(k, val) <= end {
-				v.counted++
+			for _, seq := range of(k, val) {
+				if v.still || seq <= end {
+					v.counted++
+				}
 			}
 			if s.full(0) {
 				v.next = append(bytes.Clone(k), 0) // the least key after k
@@ -320,7 +323,7 @@ func (v *verifier) count(name []byte, end uint64, want *uint64, seq func(k, val 
 			}
 		}
 		if n := *want; v.counted != n {
-			v.report(0, "bucket %s has %d keys, %d follow from the records", name, v.counted, n)
+			v.report(0, "bucket %s has %d entries, %d follow from the records", name, v.counted, n)
 		}
 		v.counted, v.next = 0, nil
 		return true

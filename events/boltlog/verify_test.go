@@ -44,7 +44,7 @@ func TestVerifyFinds(t *testing.T) {
 			return b.Put(key(5), r)
 		}},
 		{"RecordMissing", "log", "record 5: missing", func(b *bbolt.Bucket) error { return b.Delete(key(5)) }},
-		{"RecordZero", "log", "bucket log has 10 keys", func(b *bbolt.Bucket) error { return b.Put(key(0), []byte("x")) }},
+		{"RecordZero", "log", "bucket log has 10 entries", func(b *bbolt.Bucket) error { return b.Put(key(0), []byte("x")) }},
 		{"Text", "log", "record 5: log damaged: the text hashes to", func(b *bbolt.Bucket) error { return flip(b, key(5), len(b.Get(key(5)))-3) }},
 		{"TextLost", "log", "record 5: log damaged: the text is missing", func(b *bbolt.Bucket) error {
 			e := logtest.Commit(5, 1).Records[0]
@@ -65,11 +65,11 @@ func TestVerifyFinds(t *testing.T) {
 		{"CmdMissing", "cmd", "record 4: the index does not say", func(b *bbolt.Bucket) error { return b.Delete(id[:]) }},
 		{"CmdFirst", "cmd", "record 4: the index does not say", func(b *bbolt.Bucket) error { return flip(b, id[:], 7) }},
 		{"CmdCount", "cmd", "record 4: the index does not say", func(b *bbolt.Bucket) error { return flip(b, id[:], 11) }},
-		{"CmdStray", "cmd", "bucket cmd has 4 keys, 3 follow", func(b *bbolt.Bucket) error { return b.Put(make([]byte, 16), b.Get(id[:])) }},
+		{"CmdStray", "cmd", "bucket cmd has 4 entries, 3 follow", func(b *bbolt.Bucket) error { return b.Put(make([]byte, 16), b.Get(id[:])) }},
 		{"TaskMissing", "task", "record 3: is not in the index of task t3", func(b *bbolt.Bucket) error {
 			return b.Delete(append([]byte{0, 0, 0, 3}, key(3)...))
 		}},
-		{"TaskStray", "task", "bucket task has 9 keys, 8 follow", func(b *bbolt.Bucket) error {
+		{"TaskStray", "task", "bucket task has 9 entries, 8 follow", func(b *bbolt.Bucket) error {
 			return b.Put(append([]byte{0, 0, 0, 3}, key(4)...), nil)
 		}},
 		{"Offset", "offset", `offset of "web" does not match its checksum`, func(b *bbolt.Bucket) error { return flip(b, []byte("web"), 7) }},
