@@ -28,14 +28,15 @@ func kanbanCommand(env Env) *cli.Command {
 	return noun(env, "kanban,task", "tasks of a board", verbs...)
 }
 
-// taskIDs reads ids; one written as acme/t7 also names the board, for all of them.
+// taskIDs reads ids; one written as acme/t7 also names the board, for all of
+// them. A person may write 7 or T7 for t7.
 func (x *call) taskIDs(args []string) ([]events.TaskID, error) {
 	out := make([]events.TaskID, len(args))
 	for i, a := range args {
 		slug, name := splitID(a)
-		id, err := events.ParseTaskID(name)
+		id, err := events.ParseTaskID("t" + strings.TrimPrefix(strings.ToLower(name), "t"))
 		if err != nil {
-			return nil, usagef("%v", err)
+			return nil, usagef("%q is not a task id (want for example t42)", name)
 		}
 		if err := x.sameBoard(slug, a); err != nil {
 			return nil, err
