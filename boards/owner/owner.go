@@ -130,11 +130,11 @@ func (o *Owner) Run(ctx context.Context) error {
 	})
 	err = w.run(ctx)
 	cancel()
-	o.leave()
-	keeping.Wait()
 	if err != nil && !errors.Is(err, errStopped) {
 		o.fail(err)
 	}
+	o.leave()
+	keeping.Wait()
 	return o.failure()
 }
 
@@ -148,8 +148,13 @@ func (o *Owner) begin(done chan struct{}) (*writer, error) {
 	return o.writer, nil
 }
 
-// leave tells those who wait that no command will be answered any more.
-func (o *Owner) leave() { o.goneOne.Do(func() { close(o.gone) }) }
+// leave tells those who wait that no command will be carried out any more.
+func (o *Owner) leave() {
+	o.goneOne.Do(func() { close(o.gone) })
+	for _, p := range o.queue.close() {
+		p.reply(boards.Result{}, o.goneError())
+	}
+}
 
 // fail notes why the board is lost.
 func (o *Owner) fail(err error) {

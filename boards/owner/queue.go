@@ -9,15 +9,31 @@ type queue struct {
 	waiting []*pending
 	want    int           // so many ring
 	enough  chan struct{} // capacity 1
+	shut    bool
 }
 
 func newQueue() *queue { return &queue{enough: make(chan struct{}, 1)} }
 
-func (q *queue) put(p *pending) {
+// put reports whether the command was taken: it will be answered.
+func (q *queue) put(p *pending) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.shut {
+		return false
+	}
 	q.waiting = append(q.waiting, p)
 	q.ring()
+	return true
+}
+
+// close refuses all that come from now on and returns those that wait.
+func (q *queue) close() []*pending {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.shut = true
+	left := q.waiting
+	q.waiting = nil
+	return left
 }
 
 // ring wakes the reader if it has what it wants. The caller holds q.mu.

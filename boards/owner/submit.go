@@ -57,22 +57,14 @@ func (o *Owner) Do(ctx context.Context, by boards.Principal, id events.CommandID
 }
 
 func (o *Owner) submit(ctx context.Context, p *pending) (boards.Result, error) {
-	if o.stopped.Err() != nil { // else a busy board would never be let go of
+	if o.stopped.Err() != nil || !o.queue.put(p) { // without the first a busy board would never be let go of
 		return boards.Result{}, o.goneError()
 	}
-	o.queue.put(p)
 	select {
 	case a := <-p.answer:
 		return a.result, a.err
 	case <-ctx.Done():
 		return boards.Result{}, ctx.Err()
-	case <-o.gone:
-	}
-	select {
-	case a := <-p.answer:
-		return a.result, a.err
-	default: // it stayed in the queue
-		return boards.Result{}, o.goneError()
 	}
 }
 
