@@ -128,6 +128,15 @@ var speaks = map[string][]string{
 	"hermes": {OpenAIChat},
 }
 
+// SoleAPI is the API by which agents of a runtime call their model, where it
+// speaks one only; otherwise it is empty.
+func SoleAPI(runtime string) string {
+	if apis := speaks[runtime]; len(apis) == 1 {
+		return apis[0]
+	}
+	return ""
+}
+
 // calls checks how the runtime reaches its model.
 func (a *Agent) calls(p *problems) {
 	apis := speaks[a.Runtime.Kind]

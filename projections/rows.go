@@ -183,7 +183,7 @@ type EventRow struct {
 
 // InboxItem is something that waits for a person, with the command that settles it.
 type InboxItem struct {
-	Task     events.TaskID   `json:"task"`
+	Task     events.TaskID   `json:"task,omitzero"` // zero for an agent that is held
 	Title    string          `json:"title"`
 	Kind     string          `json:"kind"` // a block kind, review, triage or agent_held
 	Agent    string          `json:"agent,omitzero"`

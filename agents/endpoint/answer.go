@@ -102,6 +102,10 @@ func (a *answer) next(b []byte) []byte {
 	all := b
 	a.through = a.through[:0]
 	for len(b) > 0 {
+		if n := a.skim(b); n > 0 {
+			b = b[n:]
+			continue
+		}
 		piece, ends := b, false
 		if i := bytes.IndexByte(b, '\n'); i >= 0 {
 			piece, ends = b[:i+1], true
@@ -132,6 +136,32 @@ func (a *answer) next(b []byte) []byte {
 	return all
 }
 
+// wordsOnly begins what most of a stream is, by API: events in which only words
+// can be. Chunks of Chat Completions have no such beginning.
+var wordsOnly = map[string][]byte{
+	agents.Anthropic:       []byte("event: content_block_delta\ndata: {\"type\":\"content_block_delta\","),
+	agents.OpenAIResponses: []byte("event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\","),
+}
+
+// skim counts the events at the beginning of b that are nothing but words, and
+// returns how long they are.
+func (a *answer) skim(b []byte) (n int) {
+	begin := wordsOnly[a.api]
+	if begin == nil || a.long || len(a.part) > 0 {
+		return 0
+	}
+	for bytes.HasPrefix(b[n:], begin) {
+		rest := b[n+len(begin):]
+		end := bytes.IndexByte(rest, '\n')
+		if end < 0 || end+1 == len(rest) || rest[end+1] != '\n' {
+			break
+		}
+		n += len(begin) + end + 2
+		a.words++
+	}
+	return n
+}
+
 // pass lets a line go inside, where lines wait for what they turn out to be.
 func (a *answer) pass(b []byte) {
 	if a.hidden {
@@ -153,18 +183,26 @@ var (
 	hasUsage = []byte(`"usage"`)
 	hasError = []byte(`"error"`)
 	hasStop  = []byte(`"message_stop"`)
-
-	// wordsOnly begins what most of a stream of Messages is: lines in which only
-	// words can be.
-	wordsOnly = []byte(`data: {"type":"content_block_delta",`)
+	isNull   = []byte(`:null`)
 )
+
+// tells reports whether something that counts may be in an event's data. Most
+// chunks of Chat Completions say that they have no usage.
+func tells(data []byte) bool {
+	if bytes.Contains(data, hasError) || bytes.Contains(data, hasStop) {
+		return true
+	}
+	for {
+		_, after, found := bytes.Cut(data, hasUsage)
+		if !found || !bytes.HasPrefix(after, isNull) {
+			return found
+		}
+		data = after
+	}
+}
 
 // line looks at one line of a stream and reports whether it is to be left out.
 func (a *answer) line(line []byte) (leave bool) {
-	if bytes.HasPrefix(line, wordsOnly) {
-		a.words++
-		return false
-	}
 	line = bytes.TrimSuffix(bytes.TrimSuffix(line, newline), carriage)
 	data, ok := bytes.CutPrefix(line, []byte("data:"))
 	if !ok {
@@ -182,7 +220,7 @@ func (a *answer) line(line []byte) (leave bool) {
 		a.broken = true
 		return false
 	}
-	if !bytes.Contains(data, hasUsage) && !bytes.Contains(data, hasError) && !bytes.Contains(data, hasStop) {
+	if !tells(data) {
 		return false
 	}
 	m := a.read(data)

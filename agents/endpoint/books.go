@@ -102,7 +102,7 @@ func (b *books) admit(a *answer, budgets []Budget, end context.CancelCauseFunc) 
 		return final("%s", overBudget(over).Reason)
 	}
 	if b.row >= patience {
-		return final("the model has failed %d times in a row", b.row)
+		return final("the model is not asked any more: %s", b.failure.Reason)
 	}
 	if b.live == nil {
 		b.live = make(map[*answer]context.CancelCauseFunc)
@@ -191,6 +191,13 @@ func (b *books) failed(f Failure) {
 	if b.row++; f.Outcome == 0 {
 		b.row = 0
 	}
+}
+
+// enough lets no answer begin any more.
+func (b *books) enough() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.row = max(b.row, patience)
 }
 
 func (b *books) guess() {

@@ -67,6 +67,8 @@ func (e *Endpoint) carry(ctx context.Context, w http.ResponseWriter, q *request,
 	}
 	quiet := time.AfterFunc(e.opts.Idle, func() { cancel(errIdle) })
 	defer quiet.Stop()
+	long := time.AfterFunc(e.opts.Longest, func() { cancel(errEndless) })
+	defer long.Stop()
 	res, err := e.client.RoundTrip(req)
 	if err != nil {
 		return e.lost(ctx, a, err)
@@ -156,6 +158,11 @@ func (e *Endpoint) lost(ctx context.Context, a *answer, err error) *refusal {
 		e.settle(a, false)
 		e.fail(a, e.trouble("says nothing for "+e.opts.Idle.String()))
 		return refuse(http.StatusGatewayTimeout, "timeout_error", "server_error", "the upstream says nothing")
+	case errors.Is(cause, errEndless):
+		e.settle(a, true)
+		e.fail(a, e.trouble("does not end its answer within "+e.opts.Longest.String()))
+		e.books.enough() // the next would cost as much
+		return refuse(http.StatusGatewayTimeout, "timeout_error", "server_error", "the upstream does not end its answer")
 	case ctx.Err() != nil, errors.Is(err, errHungUp):
 		e.settle(a, true)
 		return badRequest("it was given up")

@@ -22,8 +22,8 @@
 //
 // Answers are passed on as they come: a word at once, and together what comes
 // while another piece is on its way. A line longer than 4 MiB is passed on
-// without being looked at. Two things are
-// changed: an answer is asked for uncompressed, and a stream of Chat
+// without being looked at. An answer that is silent for ten minutes, or has not
+// ended in an hour, is broken off. Two things are changed: an answer is asked for uncompressed, and a stream of Chat
 // Completions is always asked for its usage; the chunk that only carries it
 // goes inside if the agent asked for it too.
 //

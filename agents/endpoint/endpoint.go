@@ -38,6 +38,9 @@ type Options struct {
 	// Idle bounds the time in which an upstream says nothing. Zero is
 	// DefaultIdle.
 	Idle time.Duration
+	// Longest bounds the time of one answer, whatever it says meanwhile. Zero
+	// is DefaultLongest.
+	Longest time.Duration
 	// MaxRequestBytes bounds the body of a request. Zero is
 	// DefaultMaxRequestBytes.
 	MaxRequestBytes int64
@@ -46,9 +49,11 @@ type Options struct {
 }
 
 // The limits of an endpoint whose options have none. Models may think for
-// minutes before they say the first word.
+// minutes before they say the first word, and no provider lets one speak for an
+// hour.
 const (
 	DefaultIdle            = 10 * time.Minute
+	DefaultLongest         = time.Hour
 	DefaultMaxRequestBytes = 32 << 20
 )
 
@@ -94,6 +99,9 @@ func New(opts Options) (*Endpoint, error) {
 	}
 	if opts.Idle <= 0 {
 		opts.Idle = DefaultIdle
+	}
+	if opts.Longest <= 0 {
+		opts.Longest = DefaultLongest
 	}
 	if opts.MaxRequestBytes <= 0 {
 		opts.MaxRequestBytes = DefaultMaxRequestBytes

@@ -588,27 +588,51 @@ func TestServeEnds(t *testing.T) {
 	}
 }
 
+// wordy are events of which most of a stream consists.
+var wordy = map[string]string{
+	agents.Anthropic:       "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\" and so on\"}}\n\n",
+	agents.OpenAIResponses: "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"sequence_number\":7,\"delta\":\" and so on\"}\n\n",
+	agents.OpenAIChat:      "data: {\"id\":\"c-1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" and so on\"}}],\"usage\":null}\n\n",
+}
+
 // TestPieces: however a stream is cut, the same is passed on and counted.
 func TestPieces(t *testing.T) {
 	for api, c := range answers {
-		for size := 1; size < 60; size++ {
+		said := strings.Repeat(wordy[api], 5) + c[0] + wordy[api]
+		events := strings.Count(said, "data: {")
+		want := said + "data: ***" + canary[:9]
+		if api == agents.OpenAIChat { // without the chunk that only has the usage
+			want = strings.Replace(want, strings.SplitAfter(c[0], "\n\n")[2], "", 1)
+		}
+		for size := 1; size < 1500; size += 1 + size/60 {
 			a, s := &answer{api: api, counts: true, hidden: api == agents.OpenAIChat}, &scrubber{secret: []byte(canary)}
 			var got bytes.Buffer
-			rest := []byte(c[0] + "data: " + canary + canary[:9])
+			rest := []byte(said + "data: " + canary + canary[:9])
 			for len(rest) > 0 {
 				n := min(size, len(rest))
 				got.Write(s.next(a.next(bytes.Clone(rest[:n])), false))
 				rest = rest[n:]
 			}
+			words := a.words
 			got.Write(s.next(a.rest(), true))
-			want := c[0] + "data: ***" + canary[:9]
-			if api == agents.OpenAIChat {
-				events := strings.SplitAfter(want, "\n\n")
-				want = events[0] + events[1] + strings.Join(events[3:], "")
+			if got.String() != want || a.got != answerTokens || !a.ended || words != int64(events) {
+				t.Fatalf("%s in pieces of %d: got %q, %+v, %d events; want %q, %d", api, size, got.String(), a.got, words, want, events)
 			}
-			if got.String() != want || a.got != answerTokens || !a.ended {
-				t.Fatalf("%s in pieces of %d: got %q, %+v; want %q", api, size, got.String(), a.got, want)
-			}
+		}
+	}
+}
+
+// TestWordsAreCheap: nothing is allocated for the words of a stream.
+func TestWordsAreCheap(t *testing.T) {
+	for api, event := range wordy {
+		a := &answer{api: api, counts: true, hidden: api == agents.OpenAIChat}
+		piece := []byte(strings.Repeat(event, 100))
+		a.next(piece)
+		if n := testing.AllocsPerRun(20, func() { a.next(piece) }); n != 0 {
+			t.Errorf("%s: got %v allocations for 100 events, want 0", api, n)
+		}
+		if a.broken || a.told || a.words < 2000 {
+			t.Errorf("%s: got %+v", api, a)
 		}
 	}
 }

@@ -36,9 +36,10 @@ func (f Failure) at(now time.Time) Failure {
 
 // Why an answer is cut off.
 var (
-	errBudget = errors.New("the budget is spent")
-	errIdle   = errors.New("the upstream says nothing")
-	errHungUp = errors.New("the agent hung up")
+	errBudget  = errors.New("the budget is spent")
+	errIdle    = errors.New("the upstream says nothing")
+	errEndless = errors.New("the upstream does not end its answer")
+	errHungUp  = errors.New("the agent hung up")
 )
 
 // maxReset is the longest wait that a provider is believed.

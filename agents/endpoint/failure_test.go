@@ -226,6 +226,37 @@ func TestSilent(t *testing.T) {
 	}
 }
 
+// TestEndless: an answer that goes on for ever is broken off, paid, and the last.
+func TestEndless(t *testing.T) {
+	gone := make(chan struct{})
+	b := newBench(t, agents.Anthropic, func(w http.ResponseWriter, r *http.Request) {
+		defer close(gone)
+		w.Header().Set("Content-Type", "text/event-stream")
+		for r.Context().Err() == nil {
+			if _, err := io.WriteString(w, strings.Repeat(wordy[agents.Anthropic], 100)); err != nil {
+				return
+			}
+			w.(http.Flusher).Flush()
+		}
+	}, set(func(o *Options) { o.Longest = 500 * time.Millisecond }))
+	res, err := b.client.Do(b.ask(t, streamed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if n, err := io.Copy(io.Discard, res.Body); err == nil {
+		t.Errorf("an endless answer looks whole after %d bytes", n)
+	}
+	<-gone
+	b.eventually(t, "it is known", func() bool { return strings.HasSuffix(b.Failure().Reason, "does not end its answer within 500ms") })
+	if r := b.Report(); r.Failure.Outcome != events.OutcomeOverloaded || r.Estimated != 1 || r.Tokens.Output == 0 {
+		t.Errorf("got %+v", r)
+	}
+	if res, said := b.do(t, b.ask(t, streamed)); res.StatusCode != http.StatusPaymentRequired || !strings.Contains(said, "not asked any more") || b.count() != 1 {
+		t.Errorf("got %d %s after %d requests", res.StatusCode, said, b.count())
+	}
+}
+
 // TestLongLine: a line of 200 MB goes through, in little memory; what comes
 // after it is counted.
 func TestLongLine(t *testing.T) {

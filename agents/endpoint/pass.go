@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	chunkBytes = 32 << 10
+	chunkBytes = 64 << 10
 	maxWhole   = 8 << 20  // of an answer that is no stream, to be looked at
 	maxError   = 64 << 10 // of what an upstream says of a failure
 )

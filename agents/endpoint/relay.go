@@ -7,7 +7,7 @@ import (
 
 // relayBytes is how much of an answer waits for an agent that is slower than
 // its model.
-const relayBytes = 64 << 10
+const relayBytes = 128 << 10
 
 // relay is the way of an answer from who reads it to who writes it. What comes
 // while a piece is being written goes together in the next: a slow stream is

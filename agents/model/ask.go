@@ -98,7 +98,7 @@ func (c *client) ask(ctx context.Context, q *question) (*reply, error) {
 		return nil, failure(ctx, quiet, err)
 	}
 	defer resp.Body.Close()
-	in := &attended{io.LimitReader(resp.Body, maxAnswer), func() { watch.Reset(c.idle) }}
+	in := &attended{http.MaxBytesReader(nil, resp.Body, maxAnswer), func() { watch.Reset(c.idle) }}
 	if resp.StatusCode != http.StatusOK {
 		b, _ := io.ReadAll(io.LimitReader(in, maxRefusal)) // what came is enough
 		return nil, refusal(resp.StatusCode, resp.Header, b)
@@ -118,11 +118,14 @@ func (c *client) ask(ctx context.Context, q *question) (*reply, error) {
 // from an answer that broke off.
 func failure(ctx, quiet context.Context, err error) error {
 	var f *Failure
+	var large *http.MaxBytesError
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &f):
 		return f
+	case errors.As(err, &large):
+		return senseless("it has more than %d MiB", maxAnswer>>20)
 	case context.Cause(quiet) == errSilent:
 		return broken(errSilent)
 	}
@@ -150,9 +153,12 @@ func eachEvent(r io.Reader, each func(data []byte) error) error {
 	var data []byte
 	for lines.Scan() {
 		line := lines.Bytes()
+		if bytes.HasPrefix(line, []byte("<")) || bytes.HasPrefix(line, []byte("{")) {
+			return errNoStream
+		}
 		if part, ok := bytes.CutPrefix(line, []byte("data:")); ok {
 			if len(data)+len(part) > maxLine {
-				return bufio.ErrTooLong
+				return errLongEvent
 			}
 			data = append(append(data, bytes.TrimPrefix(part, []byte(" "))...), '\n')
 			continue
@@ -165,7 +171,9 @@ func eachEvent(r io.Reader, each func(data []byte) error) error {
 		}
 		data = data[:0]
 	}
-	if err := lines.Err(); err != nil {
+	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+		return errLongEvent
+	} else if err != nil {
 		return fmt.Errorf("the stream of the answer: %w", err)
 	}
 	if len(data) > 0 { // the last one may lack its empty line
@@ -173,6 +181,11 @@ func eachEvent(r io.Reader, each func(data []byte) error) error {
 	}
 	return nil
 }
+
+var (
+	errLongEvent = senseless("an event of its answer has more than %d MiB", maxLine>>20)
+	errNoStream  = senseless("what it answers is no stream of events")
+)
 
 var errCutOff = errors.New("the answer ended in the middle")
 

@@ -100,6 +100,12 @@ func nonsense(format string, v ...any) *Failure {
 	return &Failure{Class: runtime.Other, Detail: oneLine(fmt.Sprintf(format, v...), 300)}
 }
 
+// senseless is an answer of something that does not speak the API: to ask again
+// would cost the same and bring the same.
+func senseless(format string, v ...any) *Failure {
+	return &Failure{Class: runtime.Overloaded, Detail: oneLine("no answer of the model: "+fmt.Sprintf(format, v...), 300)}
+}
+
 // maxRetryAfter bounds what is believed of a provider's word.
 const maxRetryAfter = 24 * time.Hour
 

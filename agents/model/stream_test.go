@@ -116,6 +116,26 @@ func FuzzStreams(f *testing.F) {
 	})
 }
 
+// TestSenseless: what does not speak the API is not asked again.
+func TestSenseless(t *testing.T) {
+	for name, stream := range map[string]string{
+		"a page":       "<!doctype html>\n<html>",
+		"not a stream": `{"type":"message","content":[]}`,
+		"a long line":  `data: {"x":"` + strings.Repeat("x", maxLine),
+		"a long event": strings.Repeat("data: "+strings.Repeat("x", maxLine/4)+"\n", 5),
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, kind := range []string{agents.Anthropic, agents.OpenAIChat} {
+				_, err := parse(kind, stream)
+				var f *Failure
+				if !errors.As(err, &f) || f.again || f.Class != runtime.Overloaded {
+					t.Errorf("%s: got %v", kind, err)
+				}
+			}
+		})
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	for name, c := range map[string]struct {
 		status int

@@ -4,6 +4,7 @@ package runtime
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -40,6 +41,8 @@ const patience = 2 * time.Minute
 // sandbox ("forward"), and the programs that are imitated, by their names.
 func TestMain(m *testing.M) {
 	switch {
+	case filepath.Base(os.Args[0]) == "hermes-agent":
+		os.Exit(runtimetest.HermesAgent(os.Args[1:]))
 	case runtimetest.Programs[filepath.Base(os.Args[0])] != nil:
 		os.Exit(runtimetest.Programs[filepath.Base(os.Args[0])](os.Args[1:]))
 	case len(os.Args) > 2 && os.Args[1] == "worker" && os.Args[2] == "mcp":
@@ -276,6 +279,7 @@ func (b *bench) run(again bool) result {
 	if ctx.Err() != nil {
 		t.Fatalf("the attempt did not end\n%s", r)
 	}
+	r.sum.Conversation = cmp.Or(r.sum.Conversation, plan.Conversation)
 	if err := Remember(b.state, Conversation{Kind: b.adapter.Kind(), Version: b.adapter.Version().Wanted(b.agent), ID: r.sum.Conversation}); err != nil {
 		t.Fatal(err)
 	}

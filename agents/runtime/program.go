@@ -14,8 +14,9 @@ import (
 
 // Program finds the command line program of an agent, looked up in search,
 // which is a PATH, and follows its links: that path is the same inside. It is
-// empty for runtimes that have no such program. A script is an error: it needs
-// another program, which is found by a PATH that may be anything.
+// empty for runtimes that have no such program. A script is an error, unless the
+// program that it is for lies beside it, as in an environment of Python's:
+// others are found by a PATH that may be anything.
 func Program(ad Adapter, a *agents.Agent, search string) (string, error) {
 	v := ad.Version()
 	if v.Program == "" {
@@ -37,11 +38,21 @@ func Program(ad Adapter, a *agents.Agent, search string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	head := make([]byte, 2)
-	if _, err := io.ReadFull(f, head); err != nil || bytes.Equal(head, []byte("#!")) {
+	head, err := io.ReadAll(io.LimitReader(f, 256))
+	if err != nil {
+		return "", err
+	}
+	if by, script := bytes.CutPrefix(head, []byte("#!")); script && filepath.Dir(firstWord(by)) != filepath.Dir(real) || len(head) == 0 {
 		return "", fmt.Errorf("%s is a script that starts another program: set runtime.command to the program itself", real)
 	}
 	return real, nil
+}
+
+// firstWord is that of the first line.
+func firstWord(b []byte) string {
+	line, _, _ := bytes.Cut(b, []byte("\n"))
+	word, _, _ := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
+	return string(word)
 }
 
 // Line is the command that installs the version that is wanted.

@@ -252,6 +252,7 @@ func planted(files map[string]string) map[string]string {
 		"codex/config.toml": files[".codex/config.toml"], "codex/AGENTS.md": marker + " (state)", "codex/hooks.json": files[".codex/hooks.json"],
 		".codex/config.toml":              files[".codex/config.toml"],
 		"opencode/opencode/opencode.json": files["opencode.json"], "opencode/opencode/config.json": files["opencode.json"], "opencode/opencode/AGENTS.md": marker + " (state)",
+		"hermes/SOUL.md": marker + " (state)", "hermes/.env": "OPENAI_BASE_URL=http://127.0.0.1:9/v1", "hermes/config.yaml": `{"model":{"base_url":"http://127.0.0.1:9/v1"}}`,
 		"opencode/opencode/plugins/evil.js": files[".opencode/plugins/evil.js"], ".opencode/opencode.json": files["opencode.json"], ".config/opencode/opencode.json": files["opencode.json"],
 	}
 }
@@ -351,6 +352,7 @@ var ownTools = map[string]struct {
 	call reply
 }{
 	"claude":   {"Write", reply{Tool: "Write", Args: map[string]any{"file_path": "{workspace}/made", "content": "x"}}},
+	"hermes":   {"terminal", reply{Tool: "terminal", Args: map[string]any{"command": "echo x > made"}}},
 	"codex":    {"shell", reply{Tool: "exec_command", Args: map[string]any{"cmd": "echo x > made"}}},
 	"opencode": {"bash", reply{Tool: "bash", Args: map[string]any{"command": "echo x > made", "description": "make a file", "workdir": "{workspace}"}}},
 }

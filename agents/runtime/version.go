@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -61,6 +62,11 @@ func ProgramMounts(program string) []string {
 	if dir := filepath.Dir(program); filepath.Base(program) == "codex" && filepath.Base(dir) == "bin" &&
 		filepath.Base(filepath.Dir(filepath.Dir(dir))) == "vendor" {
 		return []string{filepath.Dir(dir)}
+	}
+	// An environment of Python's, whose libraries lie beside its programs.
+	env := filepath.Dir(filepath.Dir(program))
+	if _, err := os.Stat(filepath.Join(env, "pyvenv.cfg")); err == nil {
+		return []string{env}
 	}
 	return []string{program}
 }
