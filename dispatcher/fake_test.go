@@ -308,16 +308,18 @@ type bubble struct {
 // begin starts a dispatcher on a board; halt stops it and waits for it.
 func begin(t *testing.T, board *memBoard, s *starter, o Options) *bubble {
 	t.Helper()
-	slots, err := OpenSlots(t.TempDir(), 4)
-	if err != nil {
-		t.Fatal(err)
+	if o.Slots == nil {
+		var err error
+		if o.Slots, err = OpenSlots(t.TempDir(), 4); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if s.alive == nil {
 		s.alive = map[events.RunID]*process{}
 	}
 	s.board = board
 	x := &bubble{memBoard: board, starter: s}
-	o.Board, o.Starter, o.Slots = board, s, slots
+	o.Board, o.Starter = board, s
 	if o.Agents == nil {
 		o.Agents = goodAgents{}
 	}

@@ -2,6 +2,8 @@ package dispatcher
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -289,6 +291,42 @@ func TestRefusedClaimDoesNotStarveOthers(t *testing.T) {
 		x.View(func(v *projections.View) { w = x.d.Explain(v, tasks[0], events.TimeOf(time.Now())) })
 		if w.Hold.Reason != ClaimRefused {
 			t.Errorf("got %+v, want %s", w, ClaimRefused)
+		}
+	})
+}
+
+// TestUnwritableSlot: where a slot cannot be taken, why says so, and it is tried
+// again.
+func TestUnwritableSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		slots, err := OpenSlots(dir, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(dir, "1")
+		if err := os.Symlink("/dev/full", file); err != nil {
+			t.Fatal(err)
+		}
+		board := newBoard(t, events.DefaultPolicy(1))
+		task := board.create(t, 1, nil)[0]
+		x := begin(t, board, &starter{script: completes(time.Minute)}, Options{Slots: slots})
+		defer x.halt()
+		time.Sleep(time.Second)
+		var w projections.Why
+		x.View(func(v *projections.View) { w = x.d.Explain(v, task, events.TimeOf(time.Now())) })
+		if w.Hold.Reason != ClaimRefused || !strings.Contains(w.Detail, "slot 1") {
+			t.Errorf("got %+v, want %s that names the slot", w, ClaimRefused)
+		}
+		if n := x.warned(); n != 1 {
+			t.Errorf("got %d warnings, want 1", n)
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Minute)
+		if got := board.status(task); got != events.Done {
+			t.Errorf("got %v once it can be written, want done", got)
 		}
 	})
 }

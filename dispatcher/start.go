@@ -133,8 +133,13 @@ func (d *Dispatcher) start(ctx context.Context, now time.Time, s Start) (bool, e
 		}
 	}
 	slot, err := d.o.Slots.Take(s.Task.String() + " for " + s.Agent)
-	if slot == nil || err != nil {
-		return false, err
+	if err != nil { // the disk is full, for one
+		d.warn(err)
+		d.refuse(now, s.Task, Refusal{Detail: err.Error()})
+		return false, nil
+	}
+	if slot == nil {
+		return false, nil
 	}
 	defer slot.Close()
 	token, err := newToken()

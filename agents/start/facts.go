@@ -92,6 +92,7 @@ func (r *Roster) Agent(ctx context.Context, name string) (*agents.Agent, error) 
 	if err != nil {
 		return nil, problem("sandbox_gap", err)
 	}
+	a.Terminal.Backend = box.Name() // not an alias
 	need, err := needs(a, box)
 	if err != nil {
 		return nil, problem("agent_config", err)

@@ -60,6 +60,9 @@ func TestRoster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if boxes, err = boxes.WithAlias("ajar", "open"); err != nil {
+		t.Fatal(err)
+	}
 	r := &Roster{Profile: profile, Default: "shut", Sandboxes: boxes}
 	command := func(argv ...string) agents.Runtime { return agents.Runtime{Kind: "command", Command: argv} }
 	for _, tt := range []struct {
@@ -71,6 +74,7 @@ func TestRoster(t *testing.T) {
 	}{
 		{"fine", command("sh"), agents.Terminal{}, "", ""},
 		{"fine open", command("sh"), agents.Terminal{Backend: "open"}, "", ""},
+		{"fine ajar", command("sh"), agents.Terminal{Backend: "ajar"}, "", ""},
 		{"fine open full", command("sh"), agents.Terminal{Backend: "open", Network: "full"}, "", ""},
 		{"builtin", agents.Runtime{Kind: "builtin", Name: "writer"}, agents.Terminal{}, "", ""},
 		{"placeholder", command("{hermes}", "x"), agents.Terminal{}, "", ""},
@@ -98,7 +102,7 @@ func TestRoster(t *testing.T) {
 			a, err := r.Agent(t.Context(), "coder")
 			var p *agents.Problem
 			switch {
-			case tt.code == "" && (err != nil || a.Terminal.Backend == ""):
+			case tt.code == "" && (err != nil || a.Terminal.Backend != "open" && a.Terminal.Backend != "shut"):
 				t.Errorf("got %+v, %v, want it fine", a, err)
 			case tt.code != "" && (!errors.As(err, &p) || p.Code != tt.code || p.Agent != "coder"):
 				t.Errorf("got %v, want %s", err, tt.code)

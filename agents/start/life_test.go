@@ -51,13 +51,7 @@ func TestHelperLeftBehind(t *testing.T) {
 	s := newStarter(t, "helper")
 	s.Sandboxes = boxes
 	a := assignment(21)
-	p, err := s.Start(t.Context(), a, "x", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Release(); err != nil {
-		t.Fatal(err)
-	}
+	p := s.released(t, a)
 	s.said(t, a.Run, "released")
 	p.cmd.Process.Kill()
 	awaitEnd(t, p)
@@ -101,13 +95,7 @@ func TestKilledWhileStarting(t *testing.T) {
 	}
 
 	a := assignment(1)
-	p, err := s.Start(t.Context(), a, "token", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Release(); err != nil {
-		t.Fatal(err)
-	}
+	p := s.released(t, a)
 	select {
 	case <-wanted: // its child executes the program, and waits
 	case <-time.After(20 * time.Second):

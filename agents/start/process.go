@@ -86,12 +86,11 @@ func (p *Process) assign(dir string, slot *os.File) error {
 
 // spawn starts a supervisor that does not know its run yet.
 func (s *Starter) spawn() (*Process, error) {
-	// Messages keep their bounds: the one byte never comes with the name of the run.
-	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
+	ends, err := pair()
 	if err != nil {
 		return nil, err
 	}
-	ours, theirs := os.NewFile(uintptr(pair[0]), "control"), os.NewFile(uintptr(pair[1]), "control")
+	ours, theirs := os.NewFile(uintptr(ends[0]), "control"), os.NewFile(uintptr(ends[1]), "control")
 	defer ours.Close()
 	defer theirs.Close()
 	conn, err := net.FileConn(ours)

@@ -50,7 +50,7 @@ func checkFile(f *os.File, path string) error {
 	if mode := st.Mode & 0o7777; mode != 0o600 {
 		return refuse(Mode, "its mode is %#o, not 0600", mode)
 	}
-	if name := remoteFS(int64(fs.Type)); name != "" {
+	if name := remote(&fs); name != "" {
 		return refuse(FileSystem, "it lies on %s; locks and memory maps are only safe on a local file system", name)
 	}
 	if st.Size == 0 {
@@ -71,39 +71,6 @@ func checkFile(f *os.File, path string) error {
 		return refuse(Short, "it has %d bytes, its meta page speaks of %d", st.Size, want)
 	}
 	return nil
-}
-
-// remoteFS names a file system by its magic number if it is not known to be
-// local, and returns "" otherwise. FUSE counts as remote: what is behind it
-// cannot be seen, and several network file systems are.
-func remoteFS(magic int64) string {
-	switch uint32(magic) {
-	case unix.NFS_SUPER_MAGIC:
-		return "NFS"
-	case unix.SMB_SUPER_MAGIC, unix.SMB2_SUPER_MAGIC, unix.CIFS_SUPER_MAGIC:
-		return "SMB"
-	case unix.FUSE_SUPER_MAGIC:
-		return "FUSE"
-	case unix.V9FS_MAGIC:
-		return "9p"
-	case unix.CEPH_SUPER_MAGIC:
-		return "Ceph"
-	case unix.AFS_SUPER_MAGIC, unix.AFS_FS_MAGIC:
-		return "AFS"
-	case unix.CODA_SUPER_MAGIC:
-		return "Coda"
-	case unix.NCP_SUPER_MAGIC:
-		return "NCP"
-	case unix.OCFS2_SUPER_MAGIC:
-		return "OCFS2"
-	case 0x01161970:
-		return "GFS2"
-	case 0x0bd00bd0:
-		return "Lustre"
-	case 0x47504653:
-		return "GPFS"
-	}
-	return ""
 }
 
 // metaPages are the first bytes of bbolt's two meta pages, of which the valid

@@ -59,8 +59,8 @@ func (l *Log) Usage() (u Usage, err error) {
 	}
 	u.FileBytes = info.Size()
 	u.MaxBytes = usable(l.quota.Load())
-	u.DiskFree = int64(st.Bavail) * st.Bsize
-	u.DiskTotal = int64(st.Blocks) * st.Bsize
+	u.DiskFree = int64(st.Bavail) * int64(st.Bsize)
+	u.DiskTotal = int64(st.Blocks) * int64(st.Bsize)
 	err = l.view(func(tx *bbolt.Tx) error {
 		stats := l.db.Stats()
 		u.UsedBytes = tx.Size() - int64(stats.FreePageN+stats.PendingPageN)*pageSize
@@ -110,7 +110,7 @@ func (l *Log) MakeBallast() error {
 		return fmt.Errorf("ballast: %w", err)
 	}
 	defer f.Close()
-	err = unix.Fallocate(int(f.Fd()), 0, 0, BallastBytes)
+	err = reserve(f, BallastBytes)
 	if errors.Is(err, unix.EOPNOTSUPP) {
 		_, err = f.WriteAt(make([]byte, BallastBytes), 0)
 	}
