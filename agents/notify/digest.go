@@ -26,6 +26,7 @@ type BoardDigest struct {
 	Budget       int64           // for a day, in millionths; 0 = none
 	Currency     string
 	Head         events.Head
+	Unread       bool // it could not be opened, so all the rest is not known
 }
 
 func (d *Digest) headline() string {
@@ -35,19 +36,25 @@ func (d *Digest) headline() string {
 func (d *Digest) lines() []string {
 	var lines, heads []string
 	var micros, budget int64
-	alike := true
+	alike, currency := true, ""
 	for i := range d.Boards {
 		b := &d.Boards[i]
 		lines = append(lines, b.Name+": "+b.sentence())
+		if b.Unread {
+			continue
+		}
 		heads = append(heads, fmt.Sprintf("%s %d %.8s", b.Board, b.Head.Seq, b.Head.Root))
 		micros, budget = micros+b.Micros, budget+b.Budget
-		alike = alike && b.Currency == d.Boards[0].Currency
+		if currency == "" {
+			currency = b.Currency
+		}
+		alike = alike && b.Currency == currency
 	}
 	var sums []string
-	if alike && len(d.Boards) > 0 {
-		sum := projections.Money(micros, d.Boards[0].Currency)
+	if alike && len(heads) > 0 {
+		sum := projections.Money(micros, currency)
 		if budget > 0 {
-			sum += " of " + projections.Money(budget, d.Boards[0].Currency) + " a day"
+			sum += " of " + projections.Money(budget, currency) + " a day"
 		}
 		sums = append(sums, sum+".")
 	}
@@ -61,6 +68,9 @@ func (d *Digest) lines() []string {
 }
 
 func (b *BoardDigest) sentence() string {
+	if b.Unread {
+		return "cannot be read"
+	}
 	var parts []string
 	say := func(n int, what string, tasks []events.TaskID) {
 		if n == 0 {

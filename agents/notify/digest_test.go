@@ -119,3 +119,59 @@ func TestDigestThatFails(t *testing.T) {
 		}
 	})
 }
+
+// TestDigestOfAllBoards: who may be told of every board is told of those that
+// others hold as well, from where the last digest ended; nothing is written
+// there. One that cannot be opened is named.
+func TestDigestOfAllBoards(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, acme, other, beta := &platform{}, newBoard(t, "acme"), newBoard(t, "other"), newBoard(t, "beta")
+		acme.must(t, boards.Subscribe{To: chat1})
+		acme.must(t, boards.Subscribe{To: chat2})
+		beta.must(t, boards.Subscribe{To: chat2}) // by another's bot
+		beta.must(t, boards.CompleteTask{Task: beta.create(t, boards.NewTask{Title: "before the day began"})})
+		time.Sleep(30 * time.Hour)
+		beta.must(t, boards.CompleteTask{Task: beta.create(t, boards.NewTask{Title: "b"})})
+		other.must(t, boards.BlockTask{Task: other.create(t, boards.NewTask{Title: "o"}), Reason: "which?"})
+		d := &notify.Digester{At: 7*60 + 30, Zone: time.UTC, Platforms: to(p), Warn: func(error) {},
+			Boards:   func(context.Context) ([]notify.Board, error) { return []notify.Board{acme, other}, nil },
+			All:      func(to events.Destination) bool { return to == chat1 },
+			Gateways: func() (int, int) { return 1, 2 },
+			Others: func(_ context.Context, f func(notify.OtherBoard) error) error {
+				return errors.Join(f(notify.OtherBoard{Name: "hermes-b:beta", Board: beta}), f(notify.OtherBoard{Name: "broken", Err: errors.New("quarantined")}))
+			}}
+		written := beta.head()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- d.Run(ctx) }()
+		time.Sleep(24 * time.Hour)
+		beta.must(t, boards.CompleteTask{Task: beta.create(t, boards.NewTask{Title: "c"})})
+		time.Sleep(24 * time.Hour)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		var own, group []string
+		for _, m := range p.all() {
+			if m.to == chat1 {
+				own = append(own, m.notice.Text())
+			} else {
+				group = append(group, m.notice.Text())
+			}
+		}
+		if len(own) != 2 || len(group) != 2 {
+			t.Fatalf("got %q and %q, want two digests each", own, group)
+		}
+		for i, want := range []string{", 4 boards\nacme: nothing\nother: 1 needs you (t1)\nbeta: 1 done\nbroken: cannot be read\n", "acme: nothing\nother: 1 needs you (t1)\nbeta: 1 done\nbroken: cannot be read\n"} {
+			if !strings.Contains(own[i], want) || !strings.Contains(own[i], "Gateways 1 of 2 up.") || !strings.Contains(own[i], " · hermes-b:beta ") || strings.Contains(own[i], "broken 0") {
+				t.Errorf("got\n%s\nwant %q in it", own[i], want)
+			}
+		}
+		if strings.Contains(group[0], "other") || strings.Contains(group[0], "beta") || strings.Contains(group[0], "Gateways") {
+			t.Errorf("the other was told\n%s", group[0])
+		}
+		if beta.head() != written+2 || len(beta.offsets) > 0 { // the task that was made meanwhile, and its end
+			t.Errorf("%d events and %v were written on a board that was only to be looked at", beta.head()-written-2, beta.offsets)
+		}
+	})
+}

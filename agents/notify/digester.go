@@ -30,16 +30,29 @@ type Digester struct {
 	// Gateways counts the gateways that run and those that should, which is said
 	// to who is told of all boards; nil = to nobody.
 	Gateways func() (up, all int)
-	Warn     func(error)
+	// All says who is told of every board, whatever they are subscribed to; nil =
+	// nobody.
+	All func(to events.Destination) bool
+	// Others calls f for each board there is beside those of Boards, one at a
+	// time; f only looks at it, and its error ends that. Nil = there are none.
+	Others func(ctx context.Context, f func(OtherBoard) error) error
+	Warn   func(error)
 
 	refused map[string]bool // tokens of those that a platform refused for good
+}
+
+// OtherBoard is a board that somebody else tells of.
+type OtherBoard struct {
+	Name  string // as it is called here
+	Board Board  // nil = it cannot be opened
+	Err   error  // why not
 }
 
 // told is a board of a digest, and since where it counts.
 type told struct {
 	board Board
 	info  api.Info
-	since uint64 // position of the subscription
+	since uint64 // position of the subscription; 0 = there is none
 }
 
 // Run sends digests until ctx ends.
@@ -71,7 +84,7 @@ func (d *Digester) tick(ctx context.Context, now time.Time) error {
 	}
 	var failed error
 	for _, dest := range to {
-		all := len(of[dest]) == len(list)
+		all := len(of[dest]) == len(list) || d.tellsAll(dest)
 		if err := d.send(ctx, dest, of[dest], all, now, due); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", projections.DestinationName(dest), err))
 		}
@@ -102,10 +115,35 @@ func (d *Digester) readers(ctx context.Context, list []Board) (to []events.Desti
 			of[s.To] = append(of[s.To], told{b, info, s.Since})
 		}
 	}
+	for _, dest := range to {
+		if !d.tellsAll(dest) {
+			continue
+		}
+		if of[dest], err = withRest(ctx, of[dest], list); err != nil {
+			return nil, nil, err
+		}
+	}
 	slices.SortFunc(to, func(a, b events.Destination) int {
 		return strings.Compare(projections.DestinationName(a), projections.DestinationName(b))
 	})
 	return to, of, nil
+}
+
+func (d *Digester) tellsAll(to events.Destination) bool { return d.All != nil && d.All(to) }
+
+// withRest adds the boards of a list that are not told of yet.
+func withRest(ctx context.Context, of []told, list []Board) ([]told, error) {
+	for _, b := range list {
+		if slices.ContainsFunc(of, func(t told) bool { return t.board == b }) {
+			continue
+		}
+		info, err := b.Info(ctx)
+		if err != nil {
+			return nil, err
+		}
+		of = append(of, told{board: b, info: info})
+	}
+	return of, nil
 }
 
 // send sends one destination its digest of the day, unless it has it. That it
@@ -126,11 +164,19 @@ func (d *Digester) send(ctx context.Context, to events.Destination, of []told, a
 		n.Digest.Up, n.Digest.Gateways = d.Gateways()
 	}
 	for _, t := range of {
-		b, err := summarize(ctx, t, offsetOf(to), events.TimeOf(now.AddDate(0, 0, -7)))
+		from, err := t.board.Offset(ctx, offsetOf(to))
+		if err != nil {
+			return err
+		}
+		b, err := summarize(ctx, t, max(from, t.since), now, due)
 		if err != nil {
 			return err
 		}
 		n.Digest.Boards = append(n.Digest.Boards, b)
+	}
+	others, err := d.addOthers(ctx, n.Digest, to, of[0].board, now, due)
+	if err != nil {
+		return err
 	}
 	message, err := d.Platforms[to.Platform].Sender.Send(ctx, to, &n)
 	var permanent *PermanentError
@@ -149,7 +195,55 @@ func (d *Digester) send(ctx context.Context, to events.Destination, of []told, a
 			return err
 		}
 	}
+	for name, seq := range others {
+		if err := of[0].board.SaveOffset(ctx, name, seq); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// addOthers adds the boards that somebody else tells of to a digest, if it is
+// one of all boards. How far it has come with them is kept on a board of ours;
+// returned are the offsets to save there when the digest was sent.
+func (d *Digester) addOthers(ctx context.Context, digest *Digest, to events.Destination, ours Board, now, due time.Time) (map[string]uint64, error) {
+	offsets := make(map[string]uint64)
+	if d.Others == nil || !d.tellsAll(to) {
+		return offsets, nil
+	}
+	err := d.Others(ctx, func(o OtherBoard) error {
+		b, err := BoardDigest{Board: o.Name, Name: o.Name}, o.Err
+		if err == nil {
+			b, err = summarizeOther(ctx, o, to, ours, offsets, now, due)
+		}
+		if err != nil && ctx.Err() == nil { // no reason to leave out all the rest
+			d.Warn(fmt.Errorf("digest: %s: %w", o.Name, err))
+			b.Unread = true
+		}
+		digest.Boards = append(digest.Boards, b)
+		return ctx.Err()
+	})
+	return offsets, err
+}
+
+func summarizeOther(ctx context.Context, o OtherBoard, to events.Destination, ours Board, offsets map[string]uint64, now, due time.Time) (BoardDigest, error) {
+	unread := BoardDigest{Board: o.Name, Name: o.Name}
+	info, err := o.Board.Info(ctx)
+	if err != nil {
+		return unread, err
+	}
+	info.Slug = o.Name
+	name := offsetOf(to) + " of " + info.Board.String()
+	from, err := ours.Offset(ctx, name)
+	if err != nil {
+		return unread, err
+	}
+	b, err := summarize(ctx, told{board: o.Board, info: info}, from, now, due)
+	if err != nil {
+		return unread, err
+	}
+	offsets[name] = info.Head.Seq
+	return b, nil
 }
 
 func (d *Digester) note(ctx context.Context, t told, token string, c boards.Command) error {
@@ -166,9 +260,13 @@ func offsetOf(to events.Destination) string {
 	return "digest" + strings.TrimPrefix(offsetName(to), "notify")
 }
 
-// summarize counts what happened on a board since the last digest, at most
-// since oldest.
-func summarize(ctx context.Context, t told, offset string, oldest events.Time) (BoardDigest, error) {
+// summarize counts what happened on a board behind a position, at most in the
+// last week; behind 0, since the digest of the day before was due.
+func summarize(ctx context.Context, t told, from uint64, now, due time.Time) (BoardDigest, error) {
+	oldest := events.TimeOf(now.AddDate(0, 0, -7))
+	if from == 0 {
+		oldest = events.TimeOf(due.AddDate(0, 0, -1))
+	}
 	policy, _, err := t.board.Policy(ctx)
 	if err != nil {
 		return BoardDigest{}, err
@@ -187,11 +285,10 @@ func summarize(ctx context.Context, t told, offset string, oldest events.Time) (
 			b.Waits = append(b.Waits, it.Task)
 		}
 	}
-	from, err := t.board.Offset(ctx, offset)
-	if err != nil {
+	if from, err = firstSince(ctx, t.board, from+1, t.info.Head.Seq, oldest); err != nil {
 		return b, err
 	}
-	for from = max(from, t.since) + 1; from <= t.info.Head.Seq; {
+	for from <= t.info.Head.Seq {
 		entries, err := t.board.Read(ctx, from, 0)
 		if err != nil || len(entries) == 0 {
 			return b, err
@@ -208,4 +305,29 @@ func summarize(ctx context.Context, t told, offset string, oldest events.Time) (
 		}
 	}
 	return b, nil
+}
+
+// firstSince returns the first position from one on whose event is not older
+// than oldest; behind head, if there is none. Times of a log never go back.
+func firstSince(ctx context.Context, b Board, from, head uint64, oldest events.Time) (uint64, error) {
+	for last := head + 1; from < last; {
+		middle := from + (last-from)/2
+		entries, err := b.Read(ctx, middle, 1)
+		if err != nil {
+			return 0, err
+		}
+		if len(entries) == 0 {
+			return 0, fmt.Errorf("there is no event %d", middle)
+		}
+		r, err := events.Decode(entries[0].Record)
+		if err != nil {
+			return 0, fmt.Errorf("event %d: %w", middle, err)
+		}
+		if r.Time < oldest {
+			from = middle + 1
+		} else {
+			last = middle
+		}
+	}
+	return from, nil
 }

@@ -25,5 +25,9 @@
 // comes as one message when they end. Nothing passes quiet hours, however urgent:
 // whoever wants to be woken leaves them out.
 //
-// A [Digester] tells once a day how all boards of a profile stand.
+// A notifier that ends waits a few seconds for the message that a platform has,
+// so that who is configured otherwise, or restarts, says nothing twice.
+//
+// A [Digester] tells once a day how all boards of a profile stand. Those that
+// somebody else tells of it only looks at.
 package notify

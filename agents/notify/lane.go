@@ -283,8 +283,28 @@ func (l *lane) item(ctx context.Context, now api.Notices, e *projections.Entry) 
 	return n.item(), true, nil
 }
 
+// grace is how long a message that a platform has when a notifier ends is
+// waited for.
+const grace = 3 * time.Second
+
+// finishing returns a context for what should not be cut short: it ends a while
+// after ctx.
+func finishing(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, end := context.WithCancel(context.WithoutCancel(ctx))
+	drop := context.AfterFunc(ctx, func() {
+		_ = sleep(longer, grace)
+		end()
+	})
+	return longer, func() { drop(); end() }
+}
+
 // tell sends a letter once, and puts on record what came of it.
 func (l *lane) tell(ctx context.Context, t *letter) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx, done := finishing(ctx)
+	defer done()
 	t.notice.Again = l.trouble.lost > 0
 	err := l.send(ctx, &t.notice, &t.message)
 	if ctx.Err() != nil && err != nil {

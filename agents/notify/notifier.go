@@ -77,11 +77,18 @@ type Counts struct{ Sent, Dead, Lost uint64 }
 // Counts returns what was done so far. Safe for concurrent use.
 func (n *Notifier) Counts() Counts { return Counts{n.sent.Load(), n.dead.Load(), n.lost.Load()} }
 
+// Plus returns what was done in all.
+func (c Counts) Plus(o Counts) Counts {
+	return Counts{c.Sent + o.Sent, c.Dead + o.Dead, c.Lost + o.Lost}
+}
+
 // remindEvery is how often it is looked whether somebody is to be reminded.
 const remindEvery = time.Minute
 
 // Run tells what happens until ctx ends, which is no error, or the board can be
-// read no more. It returns when all it started has ended, and may be called again then.
+// read no more. It returns when all it started has ended, and may be called
+// again then. A message that a platform has when ctx ends is waited for, a few
+// seconds at most, and put on record.
 func (n *Notifier) Run(ctx context.Context) error {
 	info, err := n.board.Info(ctx)
 	if err != nil {

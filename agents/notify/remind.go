@@ -116,6 +116,8 @@ func (l *lane) remind(ctx context.Context, of uint64, now time.Time, failed map[
 
 // dun sends a reminder and puts it on record.
 func (l *lane) dun(ctx context.Context, t *letter, now time.Time, failed map[string]time.Time) error {
+	ctx, done := finishing(ctx)
+	defer done()
 	err := l.send(ctx, &t.notice, &t.message)
 	if err != nil && !isLost(err) {
 		failed[t.notice.Token] = now.Add(time.Hour)

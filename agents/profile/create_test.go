@@ -282,11 +282,14 @@ func TestApply(t *testing.T) {
 			t.Errorf("%s: got %v %v, want %v", c.kind, a.Runtime.Tools, err, c.want)
 		}
 	}
-	p.Config.Agent.DisabledToolsets = []string{"skills"}
-	for _, kind := range []string{"builtin", "claude", "hermes", "model"} {
-		a := &agents.Agent{Name: "x", Runtime: agents.Runtime{Kind: kind, Tools: []string{}}}
-		if err := p.Apply(a); err != nil || !a.NoSkills {
-			t.Errorf("%s: got %v, and skills", kind, err)
+	for _, off := range [][]string{nil, {}, {"web"}, {"skills"}, {"web", "skills"}} {
+		p.Config.Agent.DisabledToolsets = off
+		want := slices.Contains(off, "skills")
+		for _, kind := range []string{"builtin", "claude", "hermes", "model"} {
+			a := &agents.Agent{Name: "x", Runtime: agents.Runtime{Kind: kind, Tools: []string{}}}
+			if err := p.Apply(a); err != nil || a.NoSkills != want {
+				t.Errorf("%s without %v: got no skills: %t, %v; want %t", kind, off, a.NoSkills, err, want)
+			}
 		}
 	}
 	for _, c := range []struct {

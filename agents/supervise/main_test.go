@@ -69,13 +69,13 @@ func play(script string, args []string) int {
 	case "signal":
 		call("show", worker.Show{})
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {}
+		forEver()
 	case "hang", "stubborn":
 		if script == "stubborn" {
 			signal.Ignore(syscall.SIGTERM)
 		}
 		call("heartbeat", worker.Heartbeat{Note: "up"})
-		select {}
+		forEver()
 	case "spend": // passes on what it is told
 		for {
 			a, err := c.Call(ctx, "heartbeat", worker.Heartbeat{Note: "up"})
@@ -102,7 +102,7 @@ func play(script string, args []string) int {
 		return 1
 	case "wait":
 		call("show", worker.Show{})
-		select {}
+		forEver()
 	case "last words":
 		term := make(chan os.Signal, 1)
 		signal.Notify(term, syscall.SIGTERM)
@@ -112,7 +112,7 @@ func play(script string, args []string) int {
 	case "linger":
 		signal.Ignore(syscall.SIGTERM)
 		call("complete", worker.Complete{Summary: "done"})
-		select {}
+		forEver()
 	case "daemon":
 		child := exec.Command(os.Args[0], "agent", "stubborn")
 		child.Env = slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "HERMES_MARK=") })
@@ -299,7 +299,7 @@ func superviseBlocked(dir string) {
 	door := &agentstest.Door{Before: func(_ context.Context, what string) error {
 		if what == "complete_task" {
 			fmt.Println("on its way")
-			select {}
+			forEver()
 		}
 		return nil
 	}}
@@ -311,3 +311,10 @@ func superviseBlocked(dir string) {
 }
 
 var errBusy = errors.New("nobody answers")
+
+// forEver waits without an end. A bare select would be the end of the process:
+// where no other goroutine can go on, the runtime takes it for a deadlock.
+func forEver() {
+	for range time.Tick(time.Hour) {
+	}
+}

@@ -145,6 +145,7 @@ func TestHandBackOdd(t *testing.T) {
 				mkdir .git/hooks; for h in post-checkout reference-transaction; do cp ../c .git/hooks/$h; done`, says: "1 new commits"},
 		} {
 			t.Run(box.Name()+"/"+tt.name, func(t *testing.T) {
+				t.Parallel()
 				a := newAttempt(t, box, newRepo(t))
 				a.agent.Env = append(a.agent.Env, "OUT="+box.Layout(a.agent).Outputs)
 				code, log := a.work(t, tt.script)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"fmt"
@@ -19,6 +20,8 @@ import (
 //
 //go:embed testdata/agents
 var agentExamples embed.FS
+
+var apiKinds = []string{agents.Anthropic, agents.OpenAIResponses, agents.OpenAIChat}
 
 func agentAddVerb(env Env) *cli.Command {
 	return verb(env, "add,create", "NAME [-- PROGRAM [ARGUMENT…]]", "make an agent of a profile", `
@@ -39,7 +42,7 @@ The key of a model is a secret of the profile and is named here only.
 			str("builtin", "", "which builtin: orchestrator, researcher, writer"), str("sources", "", "the folder a builtin reads"),
 			str("model", "m", "the model"), str("version", "", "the version of its program that is wanted"),
 			list("tools", "", "tools of the runtime's own; again, or with commas, for several"), num("max-turns", "", "answers of the model in an attempt"),
-			str("api", "", "how its model is reached: "+strings.Join([]string{agents.Anthropic, agents.OpenAIResponses, agents.OpenAIChat}, ", ")),
+			str("api", "", "how its model is reached: "+strings.Join(apiKinds, ", ")+" (default: that of the runtime, if it has one only)"),
 			str("upstream", "", "base URL of the provider, without /v1"), str("key", "", "the name of the secret with the provider's key"),
 			str("backend", "", "its sandbox (default: the profile's, then bubblewrap)"), list("mount", "", "a host path it sees, read-only; again for several"),
 			str("network", "", "none (default), proxy or full"), list("allow-host", "", "a host that network proxy lets through; again for several"),
@@ -62,6 +65,9 @@ func runAgentAdd(_ context.Context, x *call) error {
 	if it.Runtime.Kind == "" {
 		return &usageError{msg: "wants --runtime: " + strings.Join(agents.Kinds, ", "), hint: "hermes agent add --runtime claude --example shows a configuration"}
 	}
+	if it.Endpoint != nil && it.Endpoint.Kind == "" {
+		return usagef("wants --api: %s", strings.Join(apiKinds, ", "))
+	}
 	if err := it.Validate(); err != nil {
 		return usagef("%v", err)
 	}
@@ -73,7 +79,7 @@ func runAgentAdd(_ context.Context, x *call) error {
 		return &boards.Rejection{Code: "agent_exists", Detail: fmt.Sprintf("there is an agent %s already", it.Name), Hint: "hermes agent show " + it.Name + "; --replace writes its configuration anew"}
 	}
 	if err := agents.Save(dir, it); err != nil {
-		return usagef("%v", err)
+		return err
 	}
 	if x.json() {
 		it.Dir = filepath.Join(dir, "agents", it.Name)
@@ -102,7 +108,7 @@ func (x *call) agentOf(name string, program []string) *agents.Agent {
 		it.Runtime.Sources = x.path(s)
 	}
 	if x.str("api") != "" || x.str("upstream") != "" || x.str("key") != "" {
-		it.Endpoint = &agents.Endpoint{Kind: x.str("api"), Upstream: x.str("upstream"), Credential: agents.Credential{Env: x.str("key")}}
+		it.Endpoint = &agents.Endpoint{Kind: cmp.Or(x.str("api"), agents.SoleAPI(it.Runtime.Kind)), Upstream: x.str("upstream"), Credential: agents.Credential{Env: x.str("key")}}
 	}
 	return it
 }

@@ -80,6 +80,13 @@ func (c *census) look() {
 	}
 }
 
+// saw reports whether there was a process of a run at some moment.
+func (c *census) saw() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.most > 0
+}
+
 func (c *census) end() (looks, most int, two []string) {
 	close(c.stop)
 	<-c.done

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/hermesboard/hermes/agents/chat/chattest"
 	"github.com/hermesboard/hermes/events"
 )
@@ -32,6 +34,33 @@ func (p *place) withBot(tg *chattest.Telegram, more string) {
 
 // wrote reports whether a gateway has logged something.
 func (r *running) wrote(what string) bool { return strings.Contains(r.log.String(), what) }
+
+// said is when a gateway logged something of a board first.
+func (r *running) said(message, board string) time.Time {
+	r.t.Helper()
+	for l := range strings.Lines(r.log.String()) {
+		var e struct {
+			Message, Board string
+			Time           time.Time
+		}
+		if json.Unmarshal([]byte(l), &e, json.MatchCaseInsensitiveNames(true)) == nil && e.Message == message && e.Board == board {
+			return e.Time
+		}
+	}
+	r.t.Fatalf("it never said %q of %s\n%s", message, board, r.log)
+	return time.Time{}
+}
+
+// swap puts a whole file in the place of another, as an editor does.
+func (p *place) swap(path, content string) {
+	p.t.Helper()
+	if err := os.WriteFile(path+".new", []byte(content), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		p.t.Fatal(err)
+	}
+}
 
 // made counts the tasks of a board by their titles.
 func (p *place) made() map[string]int {
@@ -240,11 +269,13 @@ func TestBoardTakenFromAProfile(t *testing.T) {
 		return client.wrote(`"board":"beta","runs":0,"time":`) && client.wrote(`"message":"let go"`)
 	})
 	eventually(t, "the operator's gateway takes it", func() bool { return own.wrote(`"board":"beta","runs":0`) })
+	left, taken := client.said("let go", "beta"), own.said("holding", "beta")
+	if took := taken.Sub(left); took > lookEvery-time.Second { // it did not wait until it looks anyway
+		t.Errorf("the operator's gateway took the board %s after the client's let go of it", took)
+	}
 	p.must("profile", "boards", "client", "acme", "beta")
 	eventually(t, "it comes back", func() bool { return strings.Count(client.log.String(), `"message":"holding"`) == 3 })
-	if err := os.WriteFile(filepath.Join(p.dir, "profiles", "client", "config.yaml"), []byte("boards: [\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	p.swap(filepath.Join(p.dir, "profiles", "client", "config.yaml"), "boards: [\n")
 	p.must("kanban", "create", "while the configuration is broken", "--board", "beta")
 	if strings.Count(client.log.String(), `"message":"let go"`) != 1 {
 		t.Errorf("a broken configuration took a board away:\n%s", client.log)

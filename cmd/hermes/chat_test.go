@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
 	"github.com/hermesboard/hermes/agents/chat"
@@ -209,6 +210,7 @@ func TestChatStaysOnItsBoard(t *testing.T) {
 // TestChatTenant: on a route with a tenant the others are not there, and
 // forbidden is answered like unknown.
 func TestChatTenant(t *testing.T) {
+	t.Parallel()
 	p := newParlour(t)
 	const canary = "CANARY-91c2"
 	_, err := p.acme.Do(t.Context(), boardstest.Kai, owner.NewCommandID(), boards.CreateTasks{Tasks: []boards.NewTask{
@@ -252,6 +254,7 @@ func TestChatTenant(t *testing.T) {
 // TestChatUnknownVerbs: whatever is typed, the program goes on. 32 trees work at
 // once.
 func TestChatUnknownVerbs(t *testing.T) {
+	t.Parallel()
 	p := newParlour(t)
 	var lines [][]string
 	eachCommand(Tree(Env{}).Commands, nil, func(path []string, _ *cli.Command) {
@@ -290,6 +293,7 @@ func TestChatUnknownVerbs(t *testing.T) {
 
 // TestChatEndToEnd: the chat of a profile over real HTTP, with the real tree.
 func TestChatEndToEnd(t *testing.T) {
+	t.Parallel()
 	tg, p := chattest.NewTelegram(t), newParlour(t)
 	run := startChat(t, tg, p, 0)
 	kai := chattest.User{ID: 7001, First: "Kai"}
@@ -298,12 +302,16 @@ func TestChatEndToEnd(t *testing.T) {
 	if got := tg.Sent()[0].Text; !strings.Contains(got, "t1  ready  a") || !strings.HasSuffix(got, "acme 4") {
 		t.Errorf("got %q", got)
 	}
-	for i := range 300 {
+	const tasks = 300 // more than messages can hold
+	for i := range tasks {
 		tg.Say(kai, chattest.Private(kai), fmt.Sprintf(`/kanban create "task number %d, with a title of some length"`, i))
+		if i%50 == 49 {
+			tg.Await(t, "the answers so far", func() bool { return tg.Count() == i+2 })
+		}
 	}
 	tg.Say(kai, chattest.Private(kai), "/kanban list")
-	tg.Await(t, "the list", func() bool { n := tg.Sent(); return len(n) == 302 })
-	if last := tg.Sent()[301]; last.File != "list.txt" || !bytes.Contains(last.Data, []byte("t301 ")) {
+	tg.Await(t, "the list", func() bool { return tg.Count() == tasks+2 })
+	if last := tg.Sent()[tasks+1]; last.File != "list.txt" || !bytes.Contains(last.Data, fmt.Appendf(nil, "t%d ", tasks+1)) {
 		t.Errorf("got %q, file %q of %d bytes", last.Text, last.File, len(last.Data))
 	}
 	run()
@@ -326,19 +334,26 @@ func startChat(t testing.TB, tg *chattest.Telegram, p *parlour, perMinute int) (
 	if err := secrets.Set(prof.Config.Telegram.TokenName(), profile.NewSecret(tg.Token)); err != nil {
 		t.Fatal(err)
 	}
-	part, err := newChat(chatWires{Profile: func() *profile.Profile { return prof }, Secrets: secrets, Home: p.home, Warn: func(err error) { t.Log(err) },
-		Held: func(slug string) api.Board {
-			if slug == "acme" {
-				return p.acme
-			}
-			return nil
-		}})
+	shared := t.TempDir()
+	as := &gatewayProfile{Profile: prof, home: p.home, log: zerolog.Nop(), getenv: func(name string) string {
+		return map[string]string{"HERMES_SHARED_DIR": shared}[name]
+	}}
+	v, err := as.newVoice(prof, secrets, nil)
+	if err == nil {
+		err = v.bot.take()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	part := &chatPart{home: p.home, profile: func() *profile.Profile { return prof }, warn: func(err error) { t.Log(err) }, held: func(slug string) api.Board {
+		if slug == "acme" {
+			return p.acme
+		}
+		return nil
+	}}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- part.Run(ctx) }()
+	go func() { ended <- part.run(ctx, v) }()
 	return func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -110,12 +110,12 @@ func (k *onboarding) read() error {
 		k.hasBot = true
 	case k.flag("bot-token-stdin"):
 		k.hasBot = true
-		if k.token, err = k.readSecret(token.TokenName()); err != nil {
+		if err := k.readToken(token.TokenName()); err != nil {
 			return err
 		}
 	case k.Prompt && !k.dry && k.old == nil && strings.HasPrefix(strings.ToLower(k.ask("has the client a Telegram bot? [y/N]")), "y"):
 		k.hasBot = true
-		if k.token, err = k.readSecret(token.TokenName()); err != nil {
+		if err := k.insist(func() error { return k.readToken(token.TokenName()) }); err != nil {
 			return err
 		}
 	}
@@ -123,13 +123,32 @@ func (k *onboarding) read() error {
 		if !k.Prompt || k.dry {
 			return &usageError{msg: "a bot without anybody who may use it would not start", hint: "say who: --allow telegram:12345678:owner"}
 		}
-		p, err := parsePerson("telegram:" + k.ask("the Telegram number of its owner") + ":owner")
-		if err != nil {
+		return k.insist(func() error {
+			p, err := parsePerson("telegram:" + k.ask("the Telegram number of its owner") + ":owner")
+			k.allow = []profile.Person{p}
 			return err
-		}
-		k.allow = []profile.Person{p}
+		})
 	}
 	return nil
+}
+
+// readToken takes the token of the client's bot.
+func (k *onboarding) readToken(name string) (err error) {
+	if k.token, err = k.readSecret(name); err == nil {
+		err = checkBotToken(name, k.token)
+	}
+	return err
+}
+
+// insist has a person answer again, twice at most, what cannot be.
+func (k *onboarding) insist(ask func() error) (err error) {
+	for range 3 {
+		if err = ask(); err == nil {
+			return nil
+		}
+		k.say("%v", err)
+	}
+	return err
 }
 
 func (k *onboarding) ask(what string) string {

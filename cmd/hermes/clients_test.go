@@ -32,7 +32,7 @@ func clientPlace(t *testing.T) *place {
 
 // shell runs a script as a person does.
 func (p *place) shell(args ...string) (out string, err error) {
-	ctx, cancel := context.WithTimeout(p.t.Context(), within(2*time.Minute))
+	ctx, cancel := context.WithTimeout(p.t.Context(), slowly(2*time.Minute))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", args...)
 	cmd.Env, cmd.Dir = p.env, p.dir
@@ -60,6 +60,7 @@ func TestClientScripts(t *testing.T) {
 	}
 	for script, clients := range clientScripts {
 		t.Run(script, func(t *testing.T) {
+			t.Parallel()
 			p := clientPlace(t)
 			bots := map[string]*chattest.Telegram{}
 			for name := range clients {

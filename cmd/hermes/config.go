@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
+	"github.com/hermesboard/hermes/agents"
 	"github.com/hermesboard/hermes/agents/profile"
 	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/boards/api"
@@ -23,7 +24,8 @@ func configCommand(env Env) *cli.Command {
 		verb(env, "set", "KEY VALUE", "set a key; comments and all else stay", `
 Lists and objects are YAML or JSON. A key whose name ends in _TOKEN, _KEY,
 _SECRET or _PASSWORD is a secret: it goes to .env and is never an argument; with
-- for its value it is read from standard input, or asked for.
+- for its value it is read from standard input, or asked for. A gateway that runs
+follows within a second; what it cannot follow, hermes gateway status says.
 
   hermes -p acme config set terminal.backend docker
   hermes -p acme config set agent.disabled_toolsets '["flowzap","creative","media"]'
@@ -33,7 +35,7 @@ _SECRET or _PASSWORD is a secret: it goes to .env and is never an argument; with
 		verb(env, "list,ls,show", "", "print the keys that are set", "", nil, asProfile(0, 0, "no arguments", runConfigList)),
 		verb(env, "check", "", "say what is wrong with configuration, secrets and agents", "", nil, asProfile(0, 0, "no arguments", runConfigCheck)),
 		verb(env, "edit", "", "open it in $EDITOR; what is wrong is not saved", "", nil, runConfigEdit),
-		verb(env, "schema", "", "list every key there is", "", nil, runConfigSchema),
+		verb(env, "schema", "[agent]", "list every key there is; of an agent, as JSON Schema", "Example:\n  hermes config schema agent > agent.schema.json", nil, runConfigSchema),
 	)
 }
 
@@ -158,10 +160,17 @@ func checkToken(dir, name string, value profile.Secret) error {
 	if b, err := os.ReadFile(filepath.Join(dir, profile.ConfigFile)); err == nil {
 		_ = profile.ParseConfig(b, &c) // what is wrong with it is said elsewhere
 	}
-	if name == c.Telegram.TokenName() && !profile.TelegramToken(value) {
-		return &usageError{msg: "what came for " + name + " is no token of a Telegram bot (want digits, a colon, and at least 20 letters, digits, - and _)", hint: "@BotFather shows it: /mybots, the bot, API Token"}
+	if name == c.Telegram.TokenName() {
+		return checkBotToken(name, value)
 	}
 	return nil
+}
+
+func checkBotToken(name string, value profile.Secret) error {
+	if profile.TelegramToken(value) {
+		return nil
+	}
+	return &usageError{msg: "what came for " + name + " is no token of a Telegram bot (want digits, a colon, and at least 20 letters, digits, - and _)", hint: "@BotFather shows it: /mybots, the bot, API Token"}
 }
 
 // maxSecret bounds a secret that is typed or piped.
@@ -316,6 +325,17 @@ func runConfigList(_ context.Context, x *visit) error {
 }
 
 func runConfigSchema(_ context.Context, x *call) error {
+	a, err := x.args(0, 1, "nothing, or agent")
+	if err != nil {
+		return err
+	}
+	if len(a) == 1 {
+		if a[0] != "agent" {
+			return usagef("there is no schema of %q: agent, or nothing for a profile", a[0])
+		}
+		_, err := x.Stdout.Write(agents.Schema())
+		return err
+	}
 	keys := profile.Keys()
 	if x.json() {
 		return x.emit(keys)

@@ -54,9 +54,21 @@ func (x *visit) configProblems(ctx context.Context) []string {
 			add("there is a bot, but telegram.allow names nobody: its gateway will not start")
 		}
 	}
+	if len(p.Config.Telegram.Allow) > 0 {
+		if _, err := botOf(p, secrets); err != nil {
+			add("%v: its gateway cannot use it", err)
+		}
+	}
+	unsigned := false
 	for _, h := range p.Config.Webhooks {
 		if _, ok := secrets.Get(h.Secret); !ok {
+			unsigned = true
 			add("webhook %s is signed with %s, which is not set", h.Name, h.Secret)
+		}
+	}
+	if !unsigned {
+		if _, err := newTeller(p, secrets, nil); err != nil {
+			add("%v", err)
 		}
 	}
 	if !p.MayOpenAll() && len(p.Config.Boards) == 0 {

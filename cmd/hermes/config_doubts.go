@@ -27,12 +27,12 @@ func checkBackend(file []byte) error {
 	if err != nil {
 		return err
 	}
+	if _, err := known.Get(c.Terminal.Backend); err == nil {
+		return nil
+	}
 	var names []string
 	for _, b := range known.All() {
 		names = append(names, b.Name())
-	}
-	if slices.Contains(names, c.Terminal.Backend) {
-		return nil
 	}
 	return &profile.KeyError{Path: "terminal.backend", Why: fmt.Sprintf("unknown sandbox %q (%s)", c.Terminal.Backend, strings.Join(names, ", ")),
 		Near: worker.Nearest(c.Terminal.Backend, names)}

@@ -66,7 +66,7 @@ func (d *demo) asked(ctx context.Context, boxes *sandbox.Registry, name string) 
 		return box, err
 	}
 	if report := box.Probe(ctx); !report.Available {
-		return nil, &boards.Rejection{Code: "sandbox_gap", Detail: fmt.Sprintf("sandbox %s does not work here: %s", name, report.Reason), Hint: "hermes sandbox list shows what does"}
+		return nil, &boards.Rejection{Code: "sandbox_gap", Detail: fmt.Sprintf("sandbox %s does not work here: %s", box.Name(), report.Reason), Hint: "hermes sandbox list shows what does"}
 	}
 	return box, nil
 }

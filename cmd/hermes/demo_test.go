@@ -18,6 +18,7 @@ import (
 // TestDemo runs the whole pipeline on each backend that works here. That of
 // another machine has tests of its own, and Apptainer needs an image.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	if err := sandbox.Supervise(); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"syscall"
 
 	"github.com/go-json-experiment/json"
@@ -133,6 +136,15 @@ func wantsJSON(args []string) bool {
 	return false
 }
 
+// looking says how to find out why a file cannot be used.
+func looking(err error) string {
+	var at *fs.PathError
+	if errors.As(err, &at) && filepath.IsAbs(at.Path) {
+		return "who may use it: ls -ld " + shellQuote(filepath.Dir(at.Path)) + " " + shellQuote(at.Path)
+	}
+	return "the home, and all that is in it, is to be that user's"
+}
+
 // explainStore maps what opening a home or a board may answer.
 func explainStore(err error) (failure, bool) {
 	var (
@@ -144,6 +156,7 @@ func explainStore(err error) (failure, bool) {
 		newer      *boltlog.NewerError
 		gap        *sandbox.GapError
 		agent      *agents.Problem
+		noHome     *homeError
 	)
 	f := failure{Message: err.Error()}
 	switch {
@@ -174,6 +187,12 @@ func explainStore(err error) (failure, bool) {
 		f.Code, f.exit = agent.Code, exitRefused
 	case errors.Is(err, syscall.ENOSPC):
 		f.Code, f.Hint, f.exit = string(boards.CodeFull), "the disk is full", exitRefused
+	case errors.Is(err, syscall.EROFS):
+		f.Code, f.Hint, f.exit = "read_only", "that file system is mounted read-only; another home: --home DIR, or HERMES_HOME", exitRefused
+	case errors.As(err, &noHome):
+		f.Code, f.Hint, f.exit = "no_home", "name a folder that is yours, or can be made: --home DIR, or HERMES_HOME", exitRefused
+	case errors.Is(err, fs.ErrPermission):
+		f.Code, f.Hint, f.exit = "no_permission", fmt.Sprintf("this is user %d; %s", os.Geteuid(), looking(err)), exitRefused
 	default:
 		return failure{}, false
 	}

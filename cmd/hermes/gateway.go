@@ -7,14 +7,14 @@ import (
 	"os/signal"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
-	"github.com/hermesboard/hermes/agents/chat"
-	"github.com/hermesboard/hermes/agents/notify"
+	"github.com/hermesboard/hermes/agents/profile"
 	"github.com/hermesboard/hermes/boards/api"
 )
 
@@ -46,11 +46,13 @@ their tasks go on with the next gateway.`, append(slices.Clone(flags), standby),
 // gateway holds boards, one service each. Boards that others hold it waits for.
 type gateway struct {
 	*host
-	as   *gatewayProfile
-	only []string
-	log  zerolog.Logger
-	bot  *bot
-	chat *chatPart // nil = it has none
+	as    *gatewayProfile
+	only  []string
+	log   zerolog.Logger
+	chat  *chatPart
+	since time.Time
+	deaf  atomic.Pointer[trouble] // why health and metrics are not served as configured; nil = they are
+	freed chan struct{}           // says that one of kept was dropped
 
 	noOperator string // why the operator cannot be let in, as it was said last
 
@@ -75,17 +77,15 @@ func runGateway(ctx context.Context, x *call) error {
 	if err != nil {
 		return err
 	}
-	log := as.logger(x.Env)
 	if err := unrivalled(home, x.enlisted(home), x.flag("standby")); err != nil {
 		return err
 	}
-	bot, err := as.claimBot(log, x.flag("standby"))
-	if err != nil {
+	if err := as.claimBot(); err != nil {
 		return err
 	}
-	defer bot.release()
+	defer func() { as.latest.Load().voice.bot.release() }()
 	h, err := newHost(x.Env, home, as.Name, x.str("backend"), func(slug string, err error) {
-		e := log.Warn().Err(err)
+		e := as.log.Warn().Err(err)
 		if slug != "" {
 			e = e.Str("board", slug)
 		}
@@ -95,46 +95,37 @@ func runGateway(ctx context.Context, x *call) error {
 		return err
 	}
 	defer h.close()
-	g := &gateway{host: h, as: as, only: x.list("only"), log: log, bot: bot, kept: make(map[string]context.CancelFunc), services: make(map[string]*service)}
-	chats := make(map[string]notify.Platform)
-	if bot != nil {
-		g.chat, err = newChat(chatWires{Profile: as.latest.Load, Secrets: as.secrets, Home: home, Held: g.heldBoard, Mine: bot.mine,
-			Warn: func(err error) { h.warn("", err) }})
-		if err != nil {
-			return err
-		}
-		chats["telegram"] = g.chat.Sender
-	}
-	if h.teller, err = newTeller(as.Profile, as.secrets, chats); err != nil {
-		return err
-	}
+	g := &gateway{host: h, as: as, only: x.list("only"), log: as.log, kept: make(map[string]context.CancelFunc), services: make(map[string]*service),
+		freed: make(chan struct{}, 1), since: time.Now()}
+	g.chat = &chatPart{home: home, profile: func() *profile.Profile { return as.latest.Load().Profile }, held: g.heldBoard, warn: g.warnAll}
+	h.tell = g.tellOf
 	known, err := enlist(home, x.enlisted(home), x.flag("standby")) // last: whoever starts it takes that for up
 	if err != nil {
 		return err
 	}
 	defer known.withdraw()
-	return g.run(ctx, signals)
+	return g.run(ctx, signals, known)
 }
+
+// warnAll says what is wrong with no board in particular.
+func (g *gateway) warnAll(err error) { g.warn("", err) }
 
 // deafen makes signals do nothing to this process. They are not ignored, which
 // the programs it starts would inherit.
 func deafen(sigs ...os.Signal) { signal.Notify(make(chan os.Signal, 1), sigs...) }
 
 // run holds boards until a signal ends it.
-func (g *gateway) run(ctx context.Context, signals <-chan os.Signal) error {
+func (g *gateway) run(ctx context.Context, signals <-chan os.Signal, known *enlistment) error {
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	taking, settle := context.WithCancel(serving) // ends first: no board is taken any more
 	defer settle()
 	done := make(chan struct{})
 	go func() { g.hold(taking, serving); close(done) }()
-	beside := &errands{profile: g.as.Profile, home: g.home, teller: g.teller, held: g.held, warn: g.warn, told: func(s *service) notify.Counts { return toldSoFar(s.notifier) }}
 	var aside sync.WaitGroup
-	if g.chat != nil {
-		beside.chat = func() *chat.Counts { n := g.chat.Counts(); return &n }
-		aside.Go(func() { g.bot.keep(serving, g.chat.Run, func(err error) { g.warn("", err) }) })
-	}
-	aside.Go(func() { beside.run(serving) })
+	aside.Go(func() { g.as.follow(serving, sameVoice, g.converse) })
+	aside.Go(func() { g.errands(serving) })
+	aside.Go(func() { known.report(serving, g.state) })
 	g.log.Info().Str("home", g.home.Dir()).Str("version", version()).Msg("gateway up")
 
 	select {
@@ -152,6 +143,20 @@ func (g *gateway) run(ctx context.Context, signals <-chan os.Signal) error {
 	aside.Wait()
 	g.log.Info().Msg("gateway down")
 	return nil
+}
+
+// converse receives what the profile's bot is told, whenever this process has
+// it.
+func (g *gateway) converse(ctx context.Context, as *setup) {
+	b := as.voice.bot
+	if b == nil {
+		g.log.Info().Str("profile", as.Name).Msg("no chat: " + as.Config.Telegram.TokenName() + " is not set")
+		return
+	}
+	b.keep(ctx, func(ctx context.Context) error { return g.chat.run(ctx, as.voice) }, g.warnAll)
+	if g.as.latest.Load().voice.bot != b {
+		b.release()
+	}
 }
 
 // heldBoard is a board that this gateway holds, or nil.

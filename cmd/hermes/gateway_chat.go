@@ -9,8 +9,10 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/hermesboard/hermes/agents/chat/telegram"
 	"github.com/hermesboard/hermes/agents/profile"
 	"github.com/hermesboard/hermes/boards"
+	"github.com/hermesboard/hermes/events"
 )
 
 const (
@@ -18,49 +20,32 @@ const (
 	tokenEvery = time.Second // how often a token is asked for that another has, and looked after when it is ours
 )
 
-// bot is the right to speak with a profile's bot: one process of the host has
-// it, others of the profile wait for it.
+// bot is a profile's bot, and the right to receive what it is told: one process
+// of the host has that, others of the profile wait for it.
 type bot struct {
+	key    botKey
+	driver *telegram.Driver
 	claim  func() (*profile.TokenLock, error)
 	log    zerolog.Logger
 	lock   atomic.Pointer[profile.TokenLock] // nil = another process has it
 	waited bool                              // that it is waited for was said
+	down   atomic.Pointer[trouble]           // why nothing is received; nil = it is, or another process has the bot
 }
 
-// claimBot makes this process the only one that uses the profile's bot, and
-// says so if it has none, which is nil. It waits for the bot where another
-// gateway of the profile in this home has it, and where it stands by.
-func (p *gatewayProfile) claimBot(log zerolog.Logger, standby bool) (*bot, error) {
-	name := p.Config.Telegram.TokenName()
-	token, ok := p.secrets.Get(name)
-	if !ok || token.IsZero() {
-		log.Info().Str("profile", p.Name).Msg("no chat: " + name + " is not set")
-		return nil, nil
+// claimBot makes this process the only one that uses the profile's bot. It
+// waits for the bot where another gateway of the profile in this home has it,
+// and where it stands by.
+func (p *gatewayProfile) claimBot() error {
+	b := p.latest.Load().voice.bot
+	if b == nil {
+		return nil
 	}
-	if len(p.Config.Telegram.Allow) == 0 {
-		return nil, &boards.Rejection{Code: "nobody_allowed", Detail: "profile " + p.Name + " has a bot, but telegram.allow names nobody who may use it",
-			Hint: `name somebody: hermes -p ` + p.Name + ` config set telegram.allow '[{"id": "12345678", "role": "owner"}]'`}
-	}
-	b := &bot{log: log, claim: func() (*profile.TokenLock, error) {
-		dir, err := openShared(p.getenv, "tokens", false)
-		if err != nil {
-			return nil, fmt.Errorf("token locks: %w", err)
-		}
-		c := profile.TokenClaim{Dir: dir, Profile: p.Name, Platform: "Telegram", Token: token, Foreign: profile.ForeignLocks(p.getenv)}
-		for _, o := range othersShared(p.getenv, "tokens") {
-			c.Others = append(c.Others, o.Dir)
-		}
-		return profile.LockToken(c)
-	}}
 	err := b.take()
 	var taken *profile.TokenTakenError
-	switch {
-	case errors.As(err, &taken) && taken.Profile == p.Name && (standby || gatewayAlive(p.home, taken.PID)):
-		return b, nil
-	case errors.As(err, &taken):
-		return nil, &boards.Rejection{Code: "token_in_use", Detail: taken.Error(), Hint: "one bot serves one gateway: make another with @BotFather, or stop that gateway"}
+	if errors.As(err, &taken) && (taken.Profile != p.Name || !p.standby && !gatewayAlive(p.home, taken.PID)) {
+		return &boards.Rejection{Code: "token_in_use", Detail: taken.Error(), Hint: "one bot serves one gateway: make another with @BotFather, or stop that gateway"}
 	}
-	return b, nil // other trouble is said when it is asked for again; the boards need not wait
+	return nil // other trouble is said when it is asked for again; the boards need not wait
 }
 
 // take asks for the bot once.
@@ -91,17 +76,20 @@ func (b *bot) keep(ctx context.Context, run func(context.Context) error, warn fu
 	said := ""
 	for ctx.Err() == nil {
 		if b.lock.Load() == nil {
-			var taken *profile.TokenTakenError
 			if err := b.take(); err != nil {
-				if !errors.As(err, &taken) && err.Error() != said {
+				if b.fails(err); err.Error() != said {
 					said = err.Error()
-					warn(fmt.Errorf("chat: %w", err))
+					var taken *profile.TokenTakenError
+					if !errors.As(err, &taken) {
+						warn(fmt.Errorf("chat: %w", err))
+					}
 				}
 				pause(ctx, tokenEvery)
 				continue
 			}
 		}
 		said = ""
+		b.down.Store(nil)
 		b.log.Info().Msg("chat up")
 		err := b.whileHeld(ctx, run)
 		switch {
@@ -112,10 +100,18 @@ func (b *bot) keep(ctx context.Context, run func(context.Context) error, warn fu
 			b.log.Warn().Msg("chat down: this process has lost the bot") // it was stopped for a while
 		default:
 			if err != nil {
+				b.fails(err)
 				warn(fmt.Errorf("chat: %w", err))
 			}
 			pause(ctx, chatAgain)
 		}
+	}
+}
+
+// fails notes why nothing is received, and since when.
+func (b *bot) fails(err error) {
+	if old := b.down.Load(); old == nil || old.err.Error() != err.Error() {
+		b.down.Store(&trouble{err, time.Now()})
 	}
 }
 
@@ -143,4 +139,42 @@ func (b *bot) whileHeld(ctx context.Context, run func(context.Context) error) er
 func (b *bot) mine() bool {
 	lock := b.lock.Load()
 	return lock != nil && lock.Held()
+}
+
+// The states of a gateway's chat.
+const (
+	chatUp      = "up"
+	chatWaits   = "waits"   // another process has the bot
+	chatRevoked = "revoked" // the platform does not take the bot's token
+	chatDown    = "down"
+)
+
+// chatState is how a gateway's chat is doing.
+type chatState struct {
+	State string      `json:"state"`
+	Since events.Time `json:"since,omitzero"` // of a trouble
+	Why   string      `json:"why,omitzero"`
+	Token string      `json:"token,omitzero"` // name of the secret that has the bot's token
+}
+
+// state says how a bot is doing; nil = there is none.
+func (b *bot) state() *chatState {
+	if b == nil {
+		return nil
+	}
+	down := b.down.Load()
+	var taken *profile.TokenTakenError
+	switch since := b.driver.Revoked(); {
+	case !since.IsZero():
+		return &chatState{State: chatRevoked, Since: events.TimeOf(since), Why: "Telegram refuses the bot's token (401); it was revoked, or never was one"}
+	case down != nil && errors.As(down.err, &taken), down == nil && b.lock.Load() == nil:
+		s := &chatState{State: chatWaits}
+		if down != nil {
+			s.Since, s.Why = events.TimeOf(down.since), taken.Error()
+		}
+		return s
+	case down != nil:
+		return &chatState{State: chatDown, Since: events.TimeOf(down.since), Why: down.err.Error()}
+	}
+	return &chatState{State: chatUp}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ const (
 )
 
 func startGateway(ctx context.Context, x *call) error {
-	home, err := x.home()
+	home, _, err := x.homeAndProfile()
 	if err != nil {
 		return err
 	}
@@ -177,7 +178,7 @@ func awaitGateway(ctx context.Context, x *call, home *registry.Home, pid int) er
 
 // restartGateway replaces the gateways one by one, each by one of its kind.
 func restartGateway(ctx context.Context, x *call) error {
-	home, err := x.home()
+	home, _, err := x.homeAndProfile()
 	if err != nil {
 		return err
 	}
@@ -288,6 +289,33 @@ func (x *call) gatewayRow(ctx context.Context, home *registry.Home, e registry.E
 	return r
 }
 
+// troubles says what is not as it should be with a gateway, and what helps.
+func (i gatewayInfo) troubles() (lines []string) {
+	add := func(since events.Time, what string) {
+		lines = append(lines, fmt.Sprintf("%s (since %s)", line(what), since.Time().Local().Format("2006-01-02 15:04:05")))
+	}
+	me := "hermes -p " + i.Profile
+	if c := i.Chat; c != nil {
+		switch c.State {
+		case chatRevoked:
+			add(c.Since, "no chat: "+c.Why)
+			lines = append(lines, "  @BotFather gives it a new one, and the gateway takes it at once: "+me+" config set "+cmp.Or(c.Token, "TELEGRAM_BOT_TOKEN")+" -")
+		case chatDown:
+			add(c.Since, "no chat: "+c.Why)
+		case chatWaits:
+			lines = append(lines, strings.TrimSpace("no chat while another gateway has the bot "+line(c.Why)))
+		}
+	}
+	if i.Ignored != nil {
+		add(i.Ignored.Since, "not as it is configured: "+i.Ignored.Why)
+		lines = append(lines, "  look: "+me+" config check")
+	}
+	if i.Version != "" && i.Version != version() {
+		lines = append(lines, fmt.Sprintf("it runs version %s, this is %s: %s gateway restart", line(i.Version), version(), me))
+	}
+	return lines
+}
+
 func (x *call) printGateways(running []gatewayInfo, rows []gatewayRow) {
 	now := time.Now()
 	if len(running) == 0 {
@@ -308,6 +336,9 @@ func (x *call) printGateways(running []gatewayInfo, rows []gatewayRow) {
 			does += ", only " + strings.Join(g.Only, " ")
 		}
 		fmt.Fprintf(x.Stdout, "gateway up %s (PID %d), profile %s, %s\n", ago(now, g.Since), g.PID, g.Profile, does)
+		for _, l := range g.troubles() {
+			fmt.Fprintln(x.Stdout, "  "+l)
+		}
 	}
 	out := [][]string{{"BOARD", "STATE", "DISPATCH", "LAST LOOK", "RUNS"}}
 	for _, r := range rows {

@@ -6,12 +6,10 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/hermesboard/hermes/agents/profile"
 	"github.com/hermesboard/hermes/boards"
 	"github.com/hermesboard/hermes/boards/registry"
 	"github.com/hermesboard/hermes/events"
@@ -48,7 +46,7 @@ func (g *gateway) hold(taking, serving context.Context) {
 	var seen, looked time.Time
 	said := ""
 	for {
-		changed := later(modified(filepath.Join(g.home.Dir(), "boards")), modified(filepath.Join(g.as.Dir, profile.ConfigFile)))
+		changed := g.as.touched()
 		if now := time.Now(); !changed.Equal(seen) || now.Sub(looked) >= lookEvery {
 			seen, looked = changed, now
 			entries, err := g.home.List(taking)
@@ -56,12 +54,12 @@ func (g *gateway) hold(taking, serving context.Context) {
 				said = err.Error()
 				g.warn("", err)
 			}
+			g.as.reload()
 			holds := g.as.holds()
-			if g.heedOperator() && g.dropOthers(noBoards) > 0 {
-				seen = time.Time{} // to take them again at the next glance
-			} else {
-				g.dropOthers(holds)
+			if g.heedOperator() { // all are dropped, to be taken again
+				holds = noBoards
 			}
+			g.dropOthers(holds)
 			for _, e := range entries {
 				if taking.Err() == nil && holds(e.Slug) && g.wants(e.Slug, e.State) {
 					taking, serving := g.keeping(taking, serving, e.Slug)
@@ -71,6 +69,8 @@ func (g *gateway) hold(taking, serving context.Context) {
 		}
 		select {
 		case <-tick.C:
+		case <-g.freed:
+			seen = time.Time{}
 		case <-taking.Done():
 			return
 		}
@@ -116,29 +116,33 @@ func (g *gateway) keeping(taking, serving context.Context, slug string) (context
 // noBoards is what a gateway holds that lets go of all.
 func noBoards(string) bool { return false }
 
-// dropOthers lets go of the boards that are no longer to be held here, and
-// returns how many. Their runs go on by themselves, and with whoever takes the
-// board.
-func (g *gateway) dropOthers(holds func(slug string) bool) (n int) {
+// dropOthers lets go of the boards that are no longer to be held here. Their
+// runs go on by themselves, and with whoever takes the board.
+func (g *gateway) dropOthers(holds func(slug string) bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for slug, drop := range g.kept {
 		if !holds(slug) {
 			drop()
-			n++
 		}
 	}
-	return n
 }
 
 // keep holds and serves a board, or waits until whoever holds it lets go, over
 // and over until taking ends or the board is gone.
 func (g *gateway) keep(taking, serving context.Context, slug string) {
 	defer func() {
+		dropped := taking.Err() != nil
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.kept[slug]() // nothing is kept any more: frees its contexts
 		delete(g.kept, slug)
+		if dropped {
+			select {
+			case g.freed <- struct{}{}:
+			default: // it is known that some were
+			}
+		}
 	}()
 	said, waiting, next := "", false, shortWait
 	for taking.Err() == nil {

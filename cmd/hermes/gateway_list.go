@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -30,6 +31,21 @@ type gatewayInfo struct {
 	Backend string      `json:"backend,omitzero"`
 	Version string      `json:"version"`
 	Since   events.Time `json:"since"`
+
+	gatewayState `json:",inline"`
+}
+
+// gatewayState is how a running gateway is doing, as it says in
+// run/gateways/<pid>.state.
+type gatewayState struct {
+	Chat    *chatState    `json:"chat,omitzero"`    // nil = it has none
+	Ignored *ignoredState `json:"ignored,omitzero"` // nil = it does as it is configured
+}
+
+// ignoredState says why a gateway does not do as it is configured.
+type ignoredState struct {
+	Since events.Time `json:"since"`
+	Why   string      `json:"why"`
 }
 
 // enlisted is what the gateway of this command line says about itself.
@@ -101,7 +117,51 @@ func alreadyRuns(g gatewayInfo) error {
 		Hint: "hermes gateway status shows it; --standby starts another that takes over when it ends"}
 }
 
-func (e *enlistment) withdraw() { _ = errors.Join(os.Remove(e.f.Name()), e.f.Close()) }
+func (e *enlistment) withdraw() {
+	_ = errors.Join(os.Remove(e.f.Name()+stateSuffix), os.Remove(e.f.Name()), e.f.Close()) // what is left is removed by the next
+}
+
+const (
+	stateSuffix = ".state"
+	reportEvery = time.Second // how often it is looked whether the state is another
+)
+
+// report writes down how the gateway is doing whenever that is otherwise than
+// before, until ctx ends. On a full disk nobody learns of it.
+func (e *enlistment) report(ctx context.Context, state func() gatewayState) {
+	var said []byte
+	for ctx.Err() == nil {
+		b, err := json.Marshal(state())
+		if err == nil && !bytes.Equal(b, said) && replaceState(e.f.Name()+stateSuffix, b) == nil {
+			said = b
+		}
+		pause(ctx, reportEvery)
+	}
+}
+
+func replaceState(path string, b []byte) error {
+	err := os.WriteFile(path+".new", b, 0o600)
+	if err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err != nil {
+		os.Remove(path + ".new") // what there is of it is of no use
+	}
+	return err
+}
+
+// state is how this gateway is doing.
+func (g *gateway) state() gatewayState {
+	v := g.as.latest.Load().voice
+	s := gatewayState{Chat: v.bot.state()}
+	if s.Chat != nil {
+		s.Chat.Token = v.as.Config.Telegram.TokenName()
+	}
+	if i := cmp.Or(g.as.ignored.Load(), g.deaf.Load()); i != nil {
+		s.Ignored = &ignoredState{events.TimeOf(i.since), i.err.Error()}
+	}
+	return s
+}
 
 // openLocked opens or makes a file and waits for its lock.
 func openLocked(path string, how int) (*os.File, error) {
@@ -143,7 +203,8 @@ func gateways(home *registry.Home, tidy bool) ([]gatewayInfo, error) {
 		if alive {
 			out = append(out, info)
 		} else if tidy {
-			os.Remove(filepath.Join(gatewaysDir(home), e.Name()))
+			path := filepath.Join(gatewaysDir(home), e.Name())
+			_ = errors.Join(os.Remove(path+stateSuffix), os.Remove(path)) // the first may not be there
 		}
 	}
 	slices.SortFunc(out, func(a, b gatewayInfo) int { return cmp.Or(cmp.Compare(a.Since, b.Since), cmp.Compare(a.PID, b.PID)) })
@@ -198,6 +259,9 @@ func readGateway(home *registry.Home, pid int) (info gatewayInfo, alive bool, er
 		info = gatewayInfo{Profile: "default"} // just being written, or the disk is full
 	}
 	info.PID = pid
+	if b, err := os.ReadFile(f.Name() + stateSuffix); err == nil {
+		_ = json.Unmarshal(b, &info.gatewayState) // of a newer gateway, perhaps
+	}
 	// A child that a killed gateway was just starting has the lock a moment longer.
 	return info, !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH), nil
 }

@@ -9,16 +9,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hermesboard/hermes/agents/chat"
 	"github.com/hermesboard/hermes/agents/cron"
 	"github.com/hermesboard/hermes/agents/notify"
 	"github.com/hermesboard/hermes/agents/notify/webhook"
 	"github.com/hermesboard/hermes/agents/profile"
-	"github.com/hermesboard/hermes/boards/registry"
 )
 
-// teller is what a gateway tells with, for all its boards alike. A nil one
-// tells nobody.
+// teller is what a gateway tells with, for all its boards alike.
 type teller struct {
 	opts   notify.Options
 	digest notify.Clock // negative = none
@@ -76,7 +73,7 @@ func newSink(hooks []profile.Webhook, secrets *profile.Secrets) (*webhook.Sink, 
 
 // notifier returns what tells of one board; nil = nobody is told.
 func (t *teller) notifier(b notify.Board, warn func(error)) *notify.Notifier {
-	if t == nil || len(t.opts.Platforms) == 0 {
+	if len(t.opts.Platforms) == 0 {
 		return nil
 	}
 	opts := t.opts
@@ -84,99 +81,95 @@ func (t *teller) notifier(b notify.Board, warn func(error)) *notify.Notifier {
 	return notify.New(b, opts)
 }
 
-// keepTelling runs a notifier until ctx ends. Trouble with telling is no reason
-// to let go of a board.
-func keepTelling(ctx context.Context, n *notify.Notifier, warn func(error)) {
-	for n != nil && ctx.Err() == nil {
-		if err := n.Run(ctx); err != nil && ctx.Err() == nil {
-			warn(fmt.Errorf("notifier: %w", err))
-			pause(ctx, time.Minute)
+// tellOf tells what happens on a board until ctx ends, as the profile is
+// configured. Trouble with telling is no reason to let go of a board.
+func (g *gateway) tellOf(ctx context.Context, s *service) {
+	warn := func(err error) { g.warn(s.held.Slug(), err) }
+	g.as.follow(ctx, sameVoice, func(ctx context.Context, as *setup) {
+		n := as.voice.teller.notifier(s.owner, warn)
+		s.told.begin(n)
+		for n != nil && ctx.Err() == nil {
+			if err := n.Run(ctx); err != nil && ctx.Err() == nil {
+				warn(fmt.Errorf("notifier: %w", err))
+				pause(ctx, time.Minute)
+			}
 		}
+	})
+}
+
+// tally counts what the notifiers of a board did, one after another.
+type tally struct {
+	mu     sync.Mutex
+	now    *notify.Notifier // nil = there is none
+	before notify.Counts    // of those before it
+}
+
+// begin counts what a notifier does from now on.
+func (t *tally) begin(n *notify.Notifier) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.now != nil {
+		t.before = t.before.Plus(t.now.Counts())
 	}
+	t.now = n
 }
 
-// toldSoFar are the counts of a notifier that may be nil.
-func toldSoFar(n *notify.Notifier) notify.Counts {
-	if n == nil {
-		return notify.Counts{}
+func (t *tally) counts() notify.Counts {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.now == nil {
+		return t.before
 	}
-	return n.Counts()
+	return t.before.Plus(t.now.Counts())
 }
 
-// errands is what a gateway does beside holding boards: schedules, the digest,
-// health and metrics.
-type errands struct {
-	profile *profile.Profile
-	home    *registry.Home
-	teller  *teller
-	held    func() []*service // in any order
-	told    func(*service) notify.Counts
-	chat    func() *chat.Counts // nil = there is no chat
-	warn    func(slug string, err error)
-}
-
-// run does them until ctx ends.
-func (e *errands) run(ctx context.Context) {
+// errands are what a gateway does beside holding boards, until ctx ends:
+// schedules, the digest, health and metrics.
+func (g *gateway) errands(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
-	warn := func(err error) { e.warn("", err) }
-	schedules := &cron.Runner{Dir: filepath.Join(e.profile.Dir, "cron"), Warn: warn, Board: e.board}
+	schedules := &cron.Runner{Dir: filepath.Join(g.as.Dir, "cron"), Warn: g.warnAll, Board: func(slug string) (cron.Board, bool) {
+		b := g.heldBoard(slug)
+		return b, b != nil
+	}}
 	all.Go(func() { schedules.Run(ctx) })
-	if e.teller != nil && e.teller.digest >= 0 {
-		d := &notify.Digester{At: e.teller.digest, Zone: e.teller.opts.Zone, Platforms: e.teller.opts.Platforms, Boards: e.boards, Warn: warn}
-		if e.profile.MayOpenAll() {
-			d.Gateways = func() (up, all int) {
-				up, all, err := countGateways(ctx, e.home)
-				if err != nil {
-					warn(err)
-				}
-				return up, all
-			}
-		}
-		all.Go(func() { d.Run(ctx) })
-	}
-	if address := e.profile.Config.Gateway.Listen; address != "" {
-		l, err := listenLocal(address)
-		if err != nil {
-			warn(err)
-			return
-		}
-		m := &monitor{since: time.Now(), boards: e.samples, chat: e.chat}
-		all.Go(func() {
-			if err := m.Serve(ctx, l); err != nil {
-				warn(fmt.Errorf("health and metrics: %w", err))
-			}
-		})
-	}
+	all.Go(func() { g.as.follow(ctx, sameVoice, g.digest) })
+	all.Go(func() { g.as.follow(ctx, sameListen, g.monitor) })
 }
 
-// board finds a board that is held.
-func (e *errands) board(slug string) (cron.Board, bool) {
-	for _, s := range e.held() {
-		if s.held.Slug() == slug {
-			return s.owner, true
+// monitor serves health and metrics where the profile says.
+func (g *gateway) monitor(ctx context.Context, as *setup) {
+	address, said := as.Config.Gateway.Listen, ""
+	defer g.deaf.Store(nil)
+	for address != "" && ctx.Err() == nil {
+		l, err := listenLocal(address)
+		if err == nil {
+			g.deaf.Store(nil)
+			m := &monitor{since: g.since, boards: g.samples, chat: g.chat.Counts}
+			err = m.Serve(ctx, l)
+		}
+		if err != nil && ctx.Err() == nil {
+			if err.Error() != said {
+				said = err.Error()
+				err = fmt.Errorf("health and metrics: %w", err)
+				g.deaf.Store(&trouble{err, time.Now()})
+				g.warnAll(err)
+			}
+			pause(ctx, lookEvery)
 		}
 	}
-	return nil, false
 }
 
 // sorted returns the boards that are held, by name.
-func (e *errands) sorted() []*service {
-	list := e.held()
+func (g *gateway) sorted() []*service {
+	list := g.held()
 	slices.SortFunc(list, func(a, b *service) int { return strings.Compare(a.held.Slug(), b.held.Slug()) })
 	return list
 }
 
-func (e *errands) boards(context.Context) (list []notify.Board, err error) {
-	for _, s := range e.sorted() {
-		list = append(list, s.owner)
-	}
-	return list, nil
-}
-
-func (e *errands) samples(ctx context.Context) (list []sample) {
-	for _, s := range e.sorted() {
-		list = append(list, s.sample(ctx, e.told(s)))
+func (g *gateway) samples(ctx context.Context) (list []sample) {
+	for _, s := range g.sorted() {
+		list = append(list, s.sample(ctx, s.told.counts()))
 	}
 	return list
 }

@@ -30,7 +30,7 @@ const tellTime = `date +%s%N; `
 // for the same without a board is measured beside it. Only what is out of all
 // proportion fails: the machine may be busy with other tests.
 func TestStartLatency(t *testing.T) {
-	const rounds = 15
+	const rounds = 5
 	p := newPlace(t, map[string]string{"clock": tellTime + agentScripts["quick"], "parent": "sleep 0.1; " + agentScripts["quick"]}, nil)
 	p.boxed("boxed", "/bin/sh", "-c", tellTime+agentScripts["quick"])
 	g := p.gateway()

@@ -30,6 +30,13 @@ type ack struct {
 
 func newLedger() *ledger { return &ledger{acks: make(map[events.CommandID]ack)} }
 
+// size is how many commands were acknowledged.
+func (l *ledger) size() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.acks)
+}
+
 func (l *ledger) acknowledged(id events.CommandID, what string, res boards.Result) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

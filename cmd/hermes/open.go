@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,8 +31,17 @@ func openHome(env Env, flag string) (*registry.Home, error) {
 	if err != nil {
 		return nil, err
 	}
-	return registry.OpenHome(dir, &registry.HomeOptions{RuntimeDir: env.Getenv("XDG_RUNTIME_DIR"), TempDir: env.Getenv("TMPDIR"), Version: version()})
+	home, err := registry.OpenHome(dir, &registry.HomeOptions{RuntimeDir: env.Getenv("XDG_RUNTIME_DIR"), TempDir: env.Getenv("TMPDIR"), Version: version()})
+	if err != nil {
+		return nil, &homeError{err}
+	}
+	return home, nil
 }
+
+// homeError is about a folder that cannot be a home.
+type homeError struct{ error }
+
+func (e *homeError) Unwrap() error { return e.error }
 
 // homeDir is the folder of all boards and profiles, absolute.
 func homeDir(env Env, flag string) (string, error) {
@@ -68,8 +78,12 @@ func (x *call) profileIn(home string) (*profile.Profile, error) {
 		return nil, usagef("%q is not the name of a profile (want lower-case letters, digits, - and _)", name)
 	}
 	p, err := profile.Load(home, name)
-	if errors.Is(err, profile.ErrUnknown) {
+	var file *fs.PathError
+	switch {
+	case errors.Is(err, profile.ErrUnknown):
 		return nil, unknownProfile(home, name)
+	case err != nil && !errors.As(err, &file):
+		return nil, &boards.Rejection{Code: "bad_config", Detail: err.Error(), Hint: "mend it: hermes -p " + name + " config edit"}
 	}
 	return p, err
 }

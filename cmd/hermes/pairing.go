@@ -106,7 +106,7 @@ func runPairingRevoke(_ context.Context, x *visit) error {
 	if errors.Is(err, chat.ErrNotPaired) {
 		no := &boards.Rejection{Code: "not_paired", Detail: fmt.Sprintf("nobody with the id %s was let in by a code", line(x.words[1])), Hint: "hermes pairing list"}
 		if slices.ContainsFunc(x.me.Config.Telegram.Allow, func(a profile.Person) bool { return a.ID == x.words[1] }) {
-			no.Detail, no.Hint = x.words[1]+" is on the profile's list telegram.allow", "hermes config edit, then hermes gateway restart"
+			no.Detail, no.Hint = x.words[1]+" is on the profile's list telegram.allow", "take it out there: hermes -p "+x.me.Name+" config edit"
 		}
 		return no
 	}

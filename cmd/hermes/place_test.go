@@ -37,11 +37,14 @@ type place struct {
 
 // patience bounds every wait of these tests; nothing takes that long unless it
 // is broken.
-const patience = 20 * time.Second
+const patience = 30 * time.Second
 
-// within is how long something may take here: the race detector makes the
-// program start and run many times slower.
-func within(d time.Duration) time.Duration {
+// within is how long what takes d on an idle machine may take here, beside other
+// tests: it tells what is waked from what waits for a time-out or for ever.
+func within(d time.Duration) time.Duration { return min(8*d, patience) }
+
+// slowly is d, or more with the race detector, which makes everything slower.
+func slowly(d time.Duration) time.Duration {
 	if racing() {
 		return 8 * d
 	}

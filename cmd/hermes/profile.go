@@ -29,6 +29,7 @@ Refused while its gateway runs.
 		profileExportVerb(env), profileImportVerb(env),
 		verb(env, "describe", "NAME [WORDS]", "say what a profile is, in a line", "Example:\n  hermes profile describe acme \"Acme Ltd, research\"",
 			[]cli.Flag{str("text", "", "the words")}, atHome(1, 2, "a profile and the words", runProfileDescribe)),
+		configCommand(env),
 	)
 }
 

@@ -28,13 +28,18 @@ func sandboxMain() {
 	sshbox.Main()
 }
 
-// sandboxes is the list of backends this program offers.
+// sandboxes is the list of backends this program offers. Apptainer is also known
+// by its older name.
 func sandboxes() (*sandbox.Registry, error) {
-	return sandbox.NewRegistry(localbox.New(localbox.WithCgroups(cgroups())), bwrapbox.New(&bwrapbox.Options{Cgroups: cgroups()}),
+	known, err := sandbox.NewRegistry(localbox.New(localbox.WithCgroups(cgroups())), bwrapbox.New(&bwrapbox.Options{Cgroups: cgroups()}),
 		nativebox.New(&nativebox.Options{Cgroups: cgroups()}),
 		dockerbox.New(&dockerbox.Options{Engine: dockerbox.Docker}), dockerbox.New(&dockerbox.Options{Engine: dockerbox.Podman}),
 		ocibox.New(&ocibox.Options{Cgroups: cgroups()}), ocibox.New(&ocibox.Options{Runtime: ocibox.GVisor, Cgroups: cgroups()}),
 		sshbox.New(nil), apptainerbox.New(&apptainerbox.Options{Cgroups: cgroups()}))
+	if err != nil {
+		return nil, err
+	}
+	return known.WithAlias("singularity", "apptainer")
 }
 
 // standard are the backends for agents that name none, in the order in which

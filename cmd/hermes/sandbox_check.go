@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 
 	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/escape"
@@ -184,17 +185,10 @@ func writeMarkdown(x *call, all []breakouts, now time.Time) {
 	if len(all) == 0 {
 		return
 	}
-	var kernel syscall.Utsname
-	release := ""
-	if syscall.Uname(&kernel) == nil {
-		for _, c := range kernel.Release {
-			if c == 0 {
-				break
-			}
-			release += string(rune(c))
-		}
-	}
-	fmt.Fprintf(x.Stdout, "Made by `hermes sandbox check --markdown` on %s: hermes %s, Linux %s, %s", now.UTC().Format(time.DateOnly), version(), release, runtime.GOARCH)
+	var kernel unix.Utsname
+	unix.Uname(&kernel) // does not fail
+	fmt.Fprintf(x.Stdout, "Made by `hermes sandbox check --markdown` on %s: hermes %s, %s %s, %s", now.UTC().Format(time.DateOnly), version(),
+		unix.ByteSliceToString(kernel.Sysname[:]), unix.ByteSliceToString(kernel.Release[:]), runtime.GOARCH)
 	head, rule := "| | Attempt |", "|---|---|"
 	for _, c := range all {
 		if c.Version != "" {

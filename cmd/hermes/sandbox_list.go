@@ -119,7 +119,7 @@ func describe(ctx context.Context, b *sandbox.Sandbox) backend {
 func settingKeys(b *sandbox.Sandbox) []string {
 	keys := []string{}
 	image := "docker_image"
-	if b.Name() == "apptainer" || b.Name() == "singularity" {
+	if b.Name() == "apptainer" {
 		image = "singularity_image"
 	}
 	for _, s := range []struct {

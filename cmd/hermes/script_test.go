@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	stdflag "flag"
 	"maps"
 	"os"
 	"path/filepath"
@@ -21,6 +22,7 @@ const blindVariable = "HERMES_TEST_BLIND"
 
 func TestMain(m *testing.M) {
 	sandboxMain()
+	stdflag.Set("test.parallel", "6") // most wait for other processes; the command line may say another number
 	commands := map[string]func(){
 		"hermes": func() {
 			if os.Getenv(blindVariable) != "" {

@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hermesboard/hermes/agents/deliver"
-	"github.com/hermesboard/hermes/agents/notify"
 	"github.com/hermesboard/hermes/agents/profile"
 	"github.com/hermesboard/hermes/agents/start"
 	"github.com/hermesboard/hermes/boards"
@@ -36,8 +35,8 @@ type host struct {
 	agents  *roster
 	slots   *dispatcher.Slots
 	warn    func(slug string, err error)
-	teller  *teller // nil = nobody is told from here
-	leave   func()  // ends what goes on in the background
+	tell    func(ctx context.Context, s *service) // tells what happens on a board until ctx ends; nil = nobody is told from here
+	leave   func()                                // ends what goes on in the background
 
 	operator atomic.Pointer[api.Operator] // of another account, who may use the boards; nil = nobody
 }
@@ -64,17 +63,17 @@ func (h *host) close() {
 
 // service is one board held by this process: its owner, its socket and its dispatcher.
 type service struct {
-	host     *host
-	held     *registry.Held
-	owner    *owner.Owner
-	disp     *dispatcher.Dispatcher
-	notifier *notify.Notifier // nil = nobody is told
-	starter  starter
-	server   *api.Server
-	done     counters
-	l        net.Listener
-	guests   *api.Server  // for the operator
-	shared   net.Listener // where it serves; nil = there is no operator
+	host    *host
+	held    *registry.Held
+	owner   *owner.Owner
+	disp    *dispatcher.Dispatcher
+	told    tally
+	starter starter
+	server  *api.Server
+	done    counters
+	l       net.Listener
+	guests  *api.Server  // for the operator
+	shared  net.Listener // where it serves; nil = there is no operator
 
 	lastOpen int // runs that were open when Run returned
 }
@@ -104,7 +103,6 @@ func (h *host) open(held *registry.Held, untilIdle bool) (s *service, err error)
 	s.starter.door = func(token string) (api.Door, error) { return s.owner.Door(token) }
 	s.disp = dispatcher.New(dispatcher.Options{Board: s.owner, Agents: h.agents, Starter: &s.starter, Slots: h.slots, Warn: warn, UntilIdle: untilIdle, Ticked: s.done.ticks.note})
 	late.set(s.disp)
-	s.notifier = h.teller.notifier(s.owner, warn)
 	s.owner.SetDispatcher(s.disp.Info)
 	if s.l, err = api.Listen(socket); err != nil {
 		return nil, errors.Join(err, s.owner.Close())
@@ -139,10 +137,9 @@ func (s *service) Run(ctx context.Context) error {
 		g.Go(func() error { return s.guests.Serve(gctx, s.shared) })
 	}
 	g.Go(func() error { return results.Run(gctx) })
-	g.Go(func() error {
-		keepTelling(gctx, s.notifier, func(err error) { s.host.warn(s.held.Slug(), err) })
-		return nil
-	})
+	if s.host.tell != nil {
+		g.Go(func() error { s.host.tell(gctx, s); return nil })
+	}
 	g.Go(func() error {
 		err := s.disp.Run(gctx)
 		s.awaitDelivery(gctx, results)

@@ -113,14 +113,14 @@ func TestGatewayDoesNotGrow(t *testing.T) {
 	}
 	flood(t, 800, dial)
 	before := loadOf(t, g.pid())
-	n := 10_000
+	n := 4_000 // over some forty connections
 	if racing() {
 		n = 2_000
 	}
 	flood(t, n, dial)
 	eventually(t, "the connections are closed", func() bool { return loadOf(t, g.pid()).files <= before.files })
 	after := loadOf(t, g.pid())
-	if after.threads > before.threads+4 {
+	if after.threads > before.threads+16 {
 		t.Errorf("threads: %d before, %d after", before.threads, after.threads)
 	}
 	t.Logf("before %+v, after %d commands %+v", before, n, after)
@@ -141,7 +141,7 @@ func TestIdleGateway(t *testing.T) {
 		start := loadOf(t, g.pid())
 		defer func() {
 			end := loadOf(t, g.pid())
-			if ticks := end.ticks - start.ticks; ticks > 6 { // 2 % of 3 s
+			if ticks := end.ticks - start.ticks; ticks > 15 { // 5 % of 3 s, a tenth of it on an idle machine
 				t.Errorf("%s: %d ms of processor time in 3 s of idleness", name, 10*ticks)
 			}
 			if end.residentKiB > 40<<10 && !racing() {

@@ -244,6 +244,14 @@ func (s *Telegram) TooMany(n, after int) { s.mu.Lock(); s.refusals, s.wait = n, 
 // Revoke makes the token invalid.
 func (s *Telegram) Revoke() { s.mu.Lock(); s.revoked = true; s.change(); s.mu.Unlock() }
 
+// Renew gives the bot another token, which is taken from now on.
+func (s *Telegram) Renew(token string) {
+	s.mu.Lock()
+	s.Token, s.revoked = token, false
+	s.change()
+	s.mu.Unlock()
+}
+
 // Delay has every answer take so long.
 func (s *Telegram) Delay(d time.Duration) { s.mu.Lock(); s.delay = d; s.mu.Unlock() }
 

@@ -39,7 +39,7 @@ func (s *Telegram) serve(w http.ResponseWriter, r *http.Request) {
 	path, ok := strings.CutPrefix(r.URL.Path, "/bot")
 	token, method, ok2 := strings.Cut(path, "/")
 	s.mu.Lock()
-	revoked, delay := s.revoked, s.delay
+	revoked, delay := s.revoked || token != s.Token, s.delay
 	if s.cuts > 0 {
 		s.cuts--
 		s.mu.Unlock()
@@ -51,7 +51,7 @@ func (s *Telegram) serve(w http.ResponseWriter, r *http.Request) {
 	case !ok || !ok2 || !strings.Contains(token, ":"):
 		answer(w, nil, &refusal{code: 404, description: "Not Found"})
 		return
-	case token != s.Token || revoked:
+	case revoked:
 		answer(w, nil, &refusal{code: 401, description: "Unauthorized"})
 		return
 	}

@@ -44,6 +44,8 @@ type Driver struct {
 	bot    *bot.Bot
 	client *http.Client
 	name   atomic.Pointer[string] // the bot's, without @; nil = not known yet
+
+	revoked atomic.Pointer[time.Time] // since when the token is refused; nil = it is not
 }
 
 var _ chat.Platform = (*Driver)(nil)
@@ -78,6 +80,15 @@ func New(o Options) (*Driver, error) {
 
 // Name implements chat.Platform.
 func (d *Driver) Name() string { return "telegram" }
+
+// Revoked returns since when Telegram has refused the bot's token. Zero = it
+// took it the last time, or was not asked yet.
+func (d *Driver) Revoked() time.Time {
+	if t := d.revoked.Load(); t != nil {
+		return *t
+	}
+	return time.Time{}
+}
 
 // Limits implements chat.Platform.
 func (d *Driver) Limits() chat.Limits {
@@ -136,6 +147,7 @@ func (d *Driver) greet(ctx context.Context) error {
 		return d.failed(err, false)
 	}
 	d.name.Store(&me.Username)
+	d.revoked.Store(nil)
 	if w := d.opts.Webhook; w != nil {
 		_, err = d.bot.SetWebhook(ctx, &bot.SetWebhookParams{URL: w.URL, SecretToken: w.Secret, AllowedUpdates: allowed})
 	} else {

@@ -33,7 +33,7 @@ func (d *Driver) failed(err error, out bool) error {
 	case errors.As(err, &moved):
 		return &notify.PermanentError{Err: fmt.Errorf("telegram: the group became the supergroup %d", moved.MigrateToChatID)}
 	case errors.Is(err, bot.ErrorUnauthorized), errors.Is(err, bot.ErrorNotFound): // a token of the wrong form is not found
-		return fmt.Errorf("telegram: %w", chat.ErrRevoked)
+		return d.refused()
 	case errors.Is(err, bot.ErrorConflict):
 		return fmt.Errorf("telegram: %w", chat.ErrTwoPollers)
 	case errors.Is(err, bot.ErrorForbidden), errors.Is(err, bot.ErrorBadRequest):
@@ -42,6 +42,13 @@ func (d *Driver) failed(err error, out bool) error {
 		return &notify.LostError{Err: fmt.Errorf("telegram: %w", d.plain(err))}
 	}
 	return fmt.Errorf("telegram: %w", d.plain(err))
+}
+
+// refused notes that Telegram does not take the token.
+func (d *Driver) refused() error {
+	now := time.Now()
+	d.revoked.CompareAndSwap(nil, &now)
+	return fmt.Errorf("telegram: %w", chat.ErrRevoked)
 }
 
 // retryAfter is how long Telegram wants to be left alone; 0 = it did not say.

@@ -13,6 +13,7 @@ import (
 	"github.com/hermesboard/hermes/agents/chat/chattest"
 	"github.com/hermesboard/hermes/agents/chat/telegram"
 	"github.com/hermesboard/hermes/boards"
+	"github.com/hermesboard/hermes/events"
 )
 
 // TestDroppedReplies: an answer whose receipt was lost is sent once more, counted,
@@ -95,8 +96,23 @@ func TestRevoked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if at := d.Revoked(); !at.IsZero() {
+		t.Errorf("revoked at %s, before anybody was asked", at)
+	}
 	if err := d.Run(t.Context(), nil); !errors.Is(err, chat.ErrRevoked) {
 		t.Errorf("a wrong token: got %v, want revoked", err)
+	}
+	since := d.Revoked()
+	if _, err := d.Send(t.Context(), &chat.Message{To: events.Destination{Chat: "7001"}, Text: chat.Words("x")}); !errors.Is(err, chat.ErrRevoked) || d.Revoked() != since || since.IsZero() {
+		t.Errorf("got %v, revoked at %s and %s, want the first time it was refused", err, since, d.Revoked())
+	}
+	p.tg.Renew("1:wrong") // which is right by now
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { ended <- d.Run(ctx, func(context.Context, *chat.Update) {}) }()
+	p.tg.Await(t, "it is taken", func() bool { return d.Revoked().IsZero() })
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 	for _, token := range []string{"", "x", "12", "12:a/b", "12:a b", "a:b"} {
 		if _, err := telegram.New(telegram.Options{Token: token}); err == nil {

@@ -125,9 +125,10 @@ func (d *Driver) updates(ctx context.Context, from int64, limit int, hold time.D
 	case err != nil:
 		return nil, fmt.Errorf("telegram: updates: %d: %w", res.StatusCode, d.plain(err))
 	case a.OK:
+		d.revoked.Store(nil)
 		return a.Result, nil
 	case a.Code == http.StatusUnauthorized, a.Code == http.StatusNotFound:
-		return nil, fmt.Errorf("telegram: %w", chat.ErrRevoked)
+		return nil, d.refused()
 	case a.Code == http.StatusConflict:
 		return nil, fmt.Errorf("telegram: %w", chat.ErrTwoPollers)
 	case a.Code == http.StatusTooManyRequests:
