@@ -32,6 +32,13 @@ func watchDisk(ctx context.Context, spec *Spec) (*diskWatch, error) {
 	return &diskWatch{disk: disk, limit: spec.Limits.DiskBytes}, nil
 }
 
+// bound has the kernel keep every single file from being too much.
+func (w *diskWatch) bound(l *Limits) {
+	if most := w.disk.FileBytes(); l.FileBytes == 0 || l.FileBytes > most {
+		l.FileBytes = most
+	}
+}
+
 // start watches until stop is called, and calls end once if it is too much.
 func (w *diskWatch) start(pid int, end func(cause error)) {
 	if w == nil {

@@ -60,11 +60,17 @@
 //
 // No backend bounds what a program writes into folders of the host, for the
 // kernel offers nothing that works with every file system and without root.
-// Instead [Session] measures what has been written since Start, and ends a
-// session that is beyond [Limits].DiskBytes with a [*DiskError]. It is told after
-// the fact: near its limit a session is looked at every few milliseconds, and what
-// it writes until it has ended stays. What is deleted and still open
-// counts, unless its descriptor is hidden in a socket. See [Sandbox.Watched].
+// Instead [Session] watches what has been written since Start, and ends a session
+// that is beyond [Limits].DiskBytes with a [*DiskError]. What it takes until then
+// is at most the limit, after false alarms 64 MiB or an eighth of the limit, and
+// what this machine writes in the time that it takes to notice: some hundredths
+// of a second, and some seconds if others delete as much meanwhile or the file
+// system is slow to tell. Others who write to the same file system cause false
+// alarms. For a look at what it has taken, a session's processes are stopped for
+// a moment with SIGSTOP. The kernel keeps each single file from getting larger
+// than the limit, or than the limit and the largest file that was there before.
+// What is deleted and still open, or on its way through a socket, counts. See
+// [Sandbox.Watched].
 //
 // # Network
 //

@@ -134,6 +134,9 @@ func (s *Sandbox) Start(ctx context.Context, spec *Spec) (*Session, error) {
 		if disk, err = watchDisk(ctx, &own); err != nil {
 			return nil, fmt.Errorf("sandbox %s: %w", s.Name(), err)
 		}
+		if s.Capabilities().Has(driver.LimitFileSize) {
+			disk.bound(&own.Limits)
+		}
 	}
 	drv, err := s.drv.Start(ctx, &own)
 	if err != nil {

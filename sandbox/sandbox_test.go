@@ -164,6 +164,40 @@ func TestRegistry(t *testing.T) {
 	}
 }
 
+func TestAlias(t *testing.T) {
+	a, b := sandbox.New(&fake{name: "a"}), sandbox.New(&fake{name: "b"})
+	plain, err := sandbox.NewRegistry(a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := plain.WithAlias("old", "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err = r.WithAlias("older", "old"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"b", "old", "older"} {
+		if got, err := r.Get(name); got != b || err != nil {
+			t.Errorf("%s: got %v, %v; want b", name, got, err)
+		}
+	}
+	if got := r.All(); !slices.Equal(got, []*sandbox.Sandbox{a, b}) {
+		t.Errorf("got %v, want each once", got)
+	}
+	if _, err := plain.Get("old"); !errors.Is(err, sandbox.ErrUnknown) {
+		t.Errorf("got %v of the registry without it, want %v", err, sandbox.ErrUnknown)
+	}
+	if _, err := r.WithAlias("x", "nobody"); !errors.Is(err, sandbox.ErrUnknown) {
+		t.Errorf("got %v, want %v", err, sandbox.ErrUnknown)
+	}
+	for _, taken := range []string{"a", "old"} {
+		if _, err := r.WithAlias(taken, "b"); err == nil {
+			t.Errorf("got nil for an alias %s that is taken, want an error", taken)
+		}
+	}
+}
+
 // TestImports holds that nothing of this module outside sandbox is imported.
 func TestImports(t *testing.T) {
 	const own = "github.com/hermesboard/hermes/"

@@ -57,7 +57,7 @@ func (b box) With(set driver.Settings) (driver.Driver, error) {
 	return b, nil
 }
 
-var errNoImage = errors.New("no image is given: hermes profile config set terminal.singularity_image /path/to/image.sif")
+var errNoImage = errors.New("no image is given: hermes config set terminal.singularity_image /path/to/image.sif")
 
 func (b box) find() (string, error) {
 	path := b.Path

@@ -6,13 +6,13 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/driver"
+	"github.com/hermesboard/hermes/sandbox/sandboxtest/cost"
 )
 
 // BenchmarkStart reports how long it takes from the call until the program's
@@ -31,21 +31,15 @@ func BenchmarkStart(b *testing.B) {
 	var bare, ours []time.Duration
 	for b.Loop() {
 		bare = append(bare, byHand(b, path, spec))
-		read, write := io.Pipe()
-		spec.Stdout = write
-		var s driver.Session
-		ours = append(ours, untilFirst(b, read, func() (err error) {
-			s, err = own.Start(b.Context(), spec)
-			return err
+		ours = append(ours, cost.Session(b, func(stdout io.Writer) (driver.Session, error) {
+			spec.Stdout = stdout
+			return own.Start(b.Context(), spec)
 		}))
-		if err := s.Close(); err != nil {
-			b.Fatal(err)
-		}
 	}
 	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(median(bare), "bare-ms")
-	b.ReportMetric(median(ours), "ms")
-	b.ReportMetric(median(ours)/median(bare), "ratio")
+	b.ReportMetric(cost.Median(bare), "bare-ms")
+	b.ReportMetric(cost.Median(ours), "ms")
+	b.ReportMetric(cost.Median(ours)/cost.Median(bare), "ratio")
 }
 
 func byHand(b *testing.B, path string, spec *driver.Spec) time.Duration {
@@ -71,32 +65,5 @@ func byHand(b *testing.B, path string, spec *driver.Spec) time.Duration {
 	}
 	cmd := exec.Command(path, append([]string{"--args", optionsFD, "--"}, spec.Argv...)...)
 	cmd.ExtraFiles = files.files
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	took := untilFirst(b, out, cmd.Start)
-	if err := cmd.Wait(); err != nil {
-		b.Fatal(err)
-	}
-	return took
-}
-
-func untilFirst(b *testing.B, out io.Reader, start func() error) time.Duration {
-	began := time.Now()
-	if err := start(); err != nil {
-		b.Fatal(err)
-	}
-	var first [16]byte
-	if _, err := out.Read(first[:]); err != nil {
-		b.Fatal(err)
-	}
-	took := time.Since(began)
-	go io.Copy(io.Discard, out) // ends with the program
-	return took
-}
-
-func median(all []time.Duration) float64 {
-	slices.Sort(all)
-	return float64(all[len(all)/2].Microseconds()) / 1000
+	return cost.Command(b, cmd)
 }

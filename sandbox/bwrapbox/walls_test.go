@@ -71,7 +71,7 @@ func writable(inside string) func() *sandbox.Sandbox {
 }
 
 var walls = []sandboxtest.Wall{
-	{Name: "seccomp", Without: without(2, "--seccomp"), Attempts: []string{"K1", "K2", "K3", "K4", "K5", "K6", "K7", "N7"}},
+	{Name: "seccomp", Without: without(2, "--seccomp"), Attempts: []string{"K1", "K2", "K3", "K4", "K5", "K6", "K7", "N7", "M8"}},
 	{Name: "process namespace", Without: sharing("pid"), Attempts: []string{"P1", "P2", "P4"}},
 	{Name: "network namespace", Without: sharing("net"), Attempts: []string{"N1", "N3", "N6", "N8", "N10", "N15"}},
 	{Name: "ipc namespace", Without: sharing("ipc"), Attempts: []string{"M2"}},

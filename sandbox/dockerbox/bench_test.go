@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/dockerbox"
+	"github.com/hermesboard/hermes/sandbox/sandboxtest/cost"
 )
 
 // BenchmarkStart measures how long it takes until the program says something,
@@ -41,38 +41,17 @@ func benchmarkStart(b *testing.B, e dockerbox.Engine) {
 	workspace := b.TempDir()
 	var ours, theirs []time.Duration
 	for b.Loop() {
-		first := make(chan time.Time, 1)
-		start := time.Now()
-		s, err := box.Start(b.Context(), &sandbox.Spec{
-			Argv: []string{"/bin/sh", "-c", "echo up"}, Workspace: workspace, Stdout: notify(first),
-			Limits: sandbox.Limits{MemoryBytes: 256 << 20, MilliCPUs: 1000, Processes: 128},
-		})
-		if err != nil {
-			b.Fatal(err)
-		}
-		ours = append(ours, (<-first).Sub(start))
-		if err := s.Close(); err != nil {
-			b.Fatal(err)
-		}
+		ours = append(ours, cost.Session(b, func(stdout io.Writer) (*sandbox.Session, error) {
+			return box.Start(b.Context(), &sandbox.Spec{
+				Argv: []string{"/bin/sh", "-c", "echo up"}, Workspace: workspace, Stdout: stdout,
+				Limits: sandbox.Limits{MemoryBytes: 256 << 20, MilliCPUs: 1000, Processes: 128},
+			})
+		}))
 		theirs = append(theirs, commandLine(b, e, image, workspace))
 	}
-	median := func(all []time.Duration) float64 {
-		slices.Sort(all)
-		return all[len(all)/2].Seconds() * 1000
-	}
-	b.ReportMetric(median(ours), "ms/start")
-	b.ReportMetric(median(theirs), "ms/run")
-	b.ReportMetric(median(ours)/median(theirs), "ratio")
-}
-
-type notify chan<- time.Time
-
-func (n notify) Write(p []byte) (int, error) {
-	select {
-	case n <- time.Now():
-	default:
-	}
-	return len(p), nil
+	b.ReportMetric(cost.Median(ours), "ms/start")
+	b.ReportMetric(cost.Median(theirs), "ms/run")
+	b.ReportMetric(cost.Median(ours)/cost.Median(theirs), "ratio")
 }
 
 func commandLine(b *testing.B, e dockerbox.Engine, image, workspace string) time.Duration {
@@ -84,20 +63,8 @@ func commandLine(b *testing.B, e dockerbox.Engine, image, workspace string) time
 	argv := append(strings.Fields(args), "--user", strconv.Itoa(os.Getuid()), "-v", workspace+":/ws", "-w", "/ws", image, "/bin/sh", "-c", "echo up")
 	cmd := exec.Command(string(e), argv...)
 	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
+	if cmd.Err != nil {
+		b.Skip(cmd.Err)
 	}
-	start := time.Now()
-	if err := cmd.Start(); err != nil {
-		b.Skip(err)
-	}
-	if _, err := io.ReadFull(out, make([]byte, 3)); err != nil {
-		b.Fatal(err)
-	}
-	took := time.Since(start)
-	if err := cmd.Wait(); err != nil {
-		b.Fatal(err)
-	}
-	return took
+	return cost.Command(b, cmd)
 }

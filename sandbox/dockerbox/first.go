@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hermesboard/hermes/sandbox/internal/filter"
+	"github.com/hermesboard/hermes/sandbox/internal/first"
 )
 
 // Main is called first thing by a program that uses this package. In a copy of
@@ -35,10 +36,10 @@ func Main() {
 	os.Exit(0)
 }
 
-// first is the first process of the container. When it ends, the kernel kills
+// firstProcess is that of the container. When it ends, the kernel kills
 // every other process in it. It is behind the same system call filter as the
 // program, which has the same user and could otherwise make it its tool.
-type first struct {
+type firstProcess struct {
 	conn *net.UnixConn
 	main int // the program's process id
 }
@@ -48,7 +49,7 @@ func runFirst() {
 	if err != nil {
 		os.Exit(1) // the supervisor has gone
 	}
-	f := &first{conn: conn}
+	f := &firstProcess{conn: conn}
 	if err := f.start(); err != nil {
 		f.tell(notice{Failed: err.Error()})
 		os.Exit(1)
@@ -59,10 +60,10 @@ func runFirst() {
 	f.reap()
 }
 
-func (f *first) tell(n notice) { json.NewEncoder(f.conn).Encode(n) }
+func (f *firstProcess) tell(n notice) { json.NewEncoder(f.conn).Encode(n) }
 
 // start runs the program of the order that arrives.
-func (f *first) start() error {
+func (f *firstProcess) start() error {
 	o, pipes, err := receiveOrder(f.conn)
 	if err != nil {
 		return fmt.Errorf("receive order: %w", err)
@@ -167,7 +168,7 @@ func closeFilter() error {
 
 // obey sends the host's signals to the program, and ends everything when the
 // host has gone.
-func (f *first) obey() {
+func (f *firstProcess) obey() {
 	var sig [1]byte
 	for {
 		if _, err := f.conn.Read(sig[:]); err != nil {
@@ -178,33 +179,22 @@ func (f *first) obey() {
 }
 
 // forward passes on what somebody sends by way of the engine.
-func (f *first) forward() {
+func (f *firstProcess) forward() {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2)
-	for sig := range signals {
-		unix.Kill(f.main, sig.(syscall.Signal))
-	}
+	first.Pass(f.main, signals)
 }
 
 // reap takes in orphans until the program itself has ended.
-func (f *first) reap() {
-	for {
-		var status unix.WaitStatus
-		pid, err := unix.Wait4(-1, &status, 0, nil)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			os.Exit(1)
-		}
-		if pid != f.main {
-			continue
-		}
-		end := ended{Code: status.ExitStatus()}
-		if status.Signaled() {
-			end = ended{Code: 128 + int(status.Signal()), Signal: int(status.Signal())}
-		}
-		f.tell(notice{Ended: &end})
-		os.Exit(0)
+func (f *firstProcess) reap() {
+	status, err := first.Reap(f.main)
+	if err != nil {
+		os.Exit(1)
 	}
+	end := ended{Code: first.Code(status)}
+	if status.Signaled() {
+		end.Signal = int(status.Signal())
+	}
+	f.tell(notice{Ended: &end})
+	os.Exit(0)
 }

@@ -34,10 +34,10 @@ const notRoot = "the program is not root, and has no capabilities to lose"
 // The process name space cannot be left out: the first process must be the
 // first, and nothing starts otherwise.
 var walls = []sandboxtest.Wall{
-	{Name: "our filter", Without: edited(false, func(*client.ContainerCreateOptions) {}), Attempts: []string{"K1", "K2", "K3", "K4", "K5", "N7"}},
+	{Name: "our filter", Without: edited(false, func(*client.ContainerCreateOptions) {}), Attempts: []string{"K1", "K2", "K3", "K4", "K5", "N7", "M8"}},
 	{Name: "the engine's filter", Without: edited(true, unconfined), Attempts: []string{"K1", "K2", "K3", "K4", "K5", "N7", "P5"},
 		Redundant: "ours refuses more"},
-	{Name: "both filters", Without: edited(false, unconfined), Attempts: []string{"K1", "K2", "K4", "P5"}},
+	{Name: "both filters", Without: edited(false, unconfined), Attempts: []string{"K1", "K2", "K4", "P5", "M8"}},
 	{Name: "network", Without: host(func(h *container.HostConfig) { h.NetworkMode = "host" }), Attempts: []string{"N1", "N3", "N8", "N10", "N15"}},
 	{Name: "ipc", Without: host(func(h *container.HostConfig) { h.IpcMode = "host" }), Attempts: []string{"M2"},
 		Redundant: "what others share belongs to them, and the program's user is nobody else's"},

@@ -121,7 +121,7 @@ type Limits struct {
 	MemoryBytes int64 // whole tree
 	MilliCPUs   int   // whole tree; 1000 is one core
 	Processes   int   // whole tree, threads included; at least 64
-	DiskBytes   int64 // what is written into workspace, outputs and writable mounts, each file at least 4 KiB
+	DiskBytes   int64 // what is written into workspace, outputs and writable mounts, each file at least 4 KiB; also bounds FileBytes
 	TmpBytes    int64 // each writable place that is no host folder; zero is the backend's default
 	OpenFiles   int   // per process
 	FileBytes   int64 // size of one written file

@@ -3,12 +3,15 @@
 package escape_test
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"slices"
 	"testing"
 
 	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/bwrapbox"
+	"github.com/hermesboard/hermes/sandbox/driver"
 	"github.com/hermesboard/hermes/sandbox/escape"
 	"github.com/hermesboard/hermes/sandbox/localbox"
 	"github.com/hermesboard/hermes/sandbox/nativebox"
@@ -65,6 +68,57 @@ func TestNothingContained(t *testing.T) {
 		}
 		if r.Broken() {
 			t.Errorf("%s is broken, though local claims nothing", r.ID)
+		}
+	}
+}
+
+// diskAttempts are those that a limit of disk stands against.
+var diskAttempts = []string{"R4", "R5", "M6", "M7", "M8", "M9", "M10"}
+
+// unwatched is a backend that says it bounds the disk, and of a session of
+// which nobody measures what it takes. The kernel bounds its single files.
+type unwatched struct{ *sandbox.Sandbox }
+
+func (u unwatched) Start(ctx context.Context, spec *sandbox.Spec) (driver.Session, error) {
+	own := *spec
+	own.Limits.FileBytes, own.Limits.DiskBytes = spec.Limits.DiskBytes, 0
+	return u.Sandbox.Start(ctx, &own)
+}
+
+// TestDisk bounds what is taken of the disk, and has all attempts get out where
+// nothing watches, except for what the filter refuses.
+func TestDisk(t *testing.T) {
+	sandboxtest.Long(t)
+	if err := sandbox.Supervise(); err != nil {
+		t.Fatal(err)
+	}
+	box := nativebox.New(&nativebox.Options{Cgroups: sandbox.DetectCgroups()})
+	if report := box.Probe(t.Context()); !report.Available {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(report.Reason)
+		}
+		t.Skip(report.Reason)
+	}
+	controls := new(escape.Controls)
+	for _, watched := range []bool{true, false} {
+		if !watched {
+			box = sandbox.New(unwatched{box})
+		}
+		results, err := escape.Run(t.Context(), box, localbox.New(), &escape.Options{Args: []string{sandboxtest.EscapeArg}, Only: diskAttempts, Controls: controls})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range results {
+			want := escape.Contained
+			if !watched && r.ID != "M8" {
+				want = escape.Open
+			}
+			if r.ID == "M8" && r.Outcome == escape.NotTestable {
+				continue // not every file system sets space aside
+			}
+			if r.Outcome != want {
+				t.Errorf("watched %v: %s %s: got %s (%s), want %s", watched, r.ID, r.Name, r.Outcome, r.Detail, want)
+			}
 		}
 	}
 }

@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/driver"
 )
 
@@ -37,8 +36,11 @@ var moreAttempts = []attempt{
 	}},
 	{id: "M4", name: "write into the system's programs", needs: driver.Files, stage: stageSystem, try: makeFile},
 	{id: "M5", name: "change the inputs", needs: driver.Files, stage: stageInputs, try: changeInputs},
-	{id: "M6", name: "fill the disk with a deleted file", needs: driver.LimitDisk, fatal: true, try: fillDeleted,
-		stage: limited(func(l *sandbox.Limits) { l.DiskBytes = limitDisk })},
+	{id: "M6", name: "fill the disk with deleted files", needs: driver.LimitDisk, stage: stageDisk(lost), try: fillDeleted, fatal: true},
+	{id: "M7", name: "hide deleted files in a socket", needs: driver.LimitDisk, stage: stageDisk(lost), try: fillFlown, fatal: true},
+	{id: "M8", name: "have the disk set aside without writing", needs: driver.LimitDisk, stage: stageDisk(filled), try: setAside, fatal: true},
+	{id: "M9", name: "fill the disk by processes that live for a moment", needs: driver.LimitDisk, stage: stageDisk(filled), try: passOn, fatal: true},
+	{id: "M10", name: "fill the disk with many large calls at once", needs: driver.LimitDisk, stage: stageDisk(filled), try: fillAtOnce, fatal: true},
 }
 
 func clen(b []byte) int {

@@ -23,14 +23,11 @@ import (
 const mib = 1 << 20
 
 // The limits that are asked for where the backend has them, and what is tried:
-// more than twice as much, and of the disk much more: there a program is ended
-// after the fact.
+// more than twice as much.
 const (
 	limitProcesses, tryProcesses = 128, 400
 	limitMemory, tryMemory       = 256 * mib, 1024 * mib
-	limitBytes, tryBytes         = 16 * mib, 64 * mib   // of one place in memory
-	limitDisk, tryDisk           = 16 * mib, 1024 * mib // of all folders
-	tryFiles                     = 20_000
+	limitBytes, tryBytes         = 16 * mib, 64 * mib // of one place in memory
 	tryOutput                    = 64 * mib
 	limitOpen, tryOpen           = 64, 500
 	limitMilli, tryMilli         = 200, 400
@@ -41,8 +38,8 @@ var resourceAttempts = []attempt{
 	{id: "R1", name: "fork bomb", needs: driver.LimitProcesses, stage: stageForks, try: fork, fatal: true},
 	{id: "R2", name: "allocate 1 GiB", needs: driver.LimitMemory, stage: limited(func(l *sandbox.Limits) { l.MemoryBytes = limitMemory }), try: allocate, fatal: true},
 	{id: "R3", name: "fill what is in memory (/tmp, /dev/shm, the root)", needs: driver.LimitTmp, stage: stageTmp, try: fillTmp, fatal: true},
-	{id: "R4", name: "fill the workspace", needs: driver.LimitDisk, stage: stageFill, try: fillWorkspace, fatal: true},
-	{id: "R5", name: "use up inodes", needs: driver.LimitDisk, stage: stageInodes, try: makeInodes, fatal: true},
+	{id: "R4", name: "fill the workspace", needs: driver.LimitDisk, stage: stageDisk(filled), try: fillWorkspace, fatal: true},
+	{id: "R5", name: "use up inodes", needs: driver.LimitDisk, stage: stageDisk(counted), try: makeInodes, fatal: true},
 	{id: "R6", name: "output without end", stage: stageOutput, try: output},
 	{id: "R7", name: "open files without end", needs: driver.LimitOpenFiles, stage: limited(func(l *sandbox.Limits) { l.OpenFiles = limitOpen }), try: openFiles, fatal: true},
 	{id: "R8", name: "spin on 64 threads", needs: driver.LimitCPU, stage: stageSpin, try: spin},
@@ -166,68 +163,6 @@ func fill(f *os.File, most int) (n int) {
 		}
 	}
 	return n
-}
-
-func stageFill(s *scene) (judge, error) {
-	s.limit(driver.LimitDisk, func(l *sandbox.Limits) { l.DiskBytes = limitDisk })
-	return func() (bool, string) {
-		sum := int64(0)
-		for _, dir := range []string{s.spec.Workspace, s.outputs} {
-			var st syscall.Stat_t
-			if syscall.Lstat(filepath.Join(dir, "fill"), &st) == nil {
-				sum += st.Blocks * 512
-			}
-		}
-		return sum >= tryDisk*3/4, fmt.Sprintf("%d MiB were written", sum/mib)
-	}, nil
-}
-
-func fillWorkspace(in inside) {
-	for _, dir := range []string{in["workspace"], in["outputs"]} {
-		if f, err := os.Create(filepath.Join(dir, "fill")); err == nil {
-			fill(f, tryDisk/2)
-			f.Close()
-		}
-	}
-}
-
-func stageInodes(s *scene) (judge, error) {
-	s.limit(driver.LimitDisk, func(l *sandbox.Limits) { l.DiskBytes = limitDisk })
-	return func() (bool, string) {
-		f, err := os.Open(filepath.Join(s.spec.Workspace, "many"))
-		if err != nil {
-			return false, ""
-		}
-		defer f.Close()
-		names, _ := f.Readdirnames(-1)
-		return len(names) >= tryFiles, fmt.Sprintf("%d files were made", len(names))
-	}, nil
-}
-
-func makeInodes(in inside) {
-	if os.Mkdir(filepath.Join(in["workspace"], "many"), 0o755) != nil || os.Chdir(filepath.Join(in["workspace"], "many")) != nil {
-		return
-	}
-	for i := range tryFiles {
-		fd, err := syscall.Open(fmt.Sprint(i), syscall.O_CREAT|syscall.O_WRONLY, 0o644)
-		if err != nil {
-			return
-		}
-		syscall.Close(fd)
-	}
-}
-
-// fillDeleted fills a file that has no name any more.
-func fillDeleted(in inside) {
-	f, err := os.CreateTemp(in["workspace"], "fill")
-	if err != nil {
-		return
-	}
-	os.Remove(f.Name())
-	if n := fill(f, tryDisk); n >= tryDisk*3/4 {
-		reached("%d MiB", n/mib)
-	}
-	f.Close()
 }
 
 // stageOutput looks how much of the output the supervisor has in memory.

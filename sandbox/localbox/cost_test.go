@@ -3,11 +3,11 @@
 package localbox_test
 
 import (
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/hermesboard/hermes/sandbox"
+	"github.com/hermesboard/hermes/sandbox/sandboxtest/cost"
 )
 
 // BenchmarkGroups reports the medians of what starting a session costs with
@@ -52,12 +52,7 @@ func BenchmarkGroups(b *testing.B) {
 	}
 	b.ReportMetric(0, "ns/op")
 	for _, k := range kinds {
-		b.ReportMetric(median(k.start), k.name+"-start-µs")
-		b.ReportMetric(median(k.close), k.name+"-close-µs")
+		b.ReportMetric(1000*cost.Median(k.start), k.name+"-start-µs")
+		b.ReportMetric(1000*cost.Median(k.close), k.name+"-close-µs")
 	}
-}
-
-func median(all []time.Duration) float64 {
-	slices.Sort(all)
-	return float64(all[len(all)/2].Nanoseconds()) / 1000
 }

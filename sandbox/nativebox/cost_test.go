@@ -6,13 +6,13 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/bwrapbox"
 	"github.com/hermesboard/hermes/sandbox/nativebox"
+	"github.com/hermesboard/hermes/sandbox/sandboxtest/cost"
 )
 
 // BenchmarkStart reports medians of the time from the call to the first output
@@ -24,40 +24,16 @@ func BenchmarkStart(b *testing.B) {
 		b.Fatal(err)
 	}
 	echo := []string{"/bin/echo"}
-	bare := func() (took time.Duration) {
-		cmd := exec.Command(echo[0])
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			b.Fatal(err)
-		}
-		began := time.Now()
-		if err := cmd.Start(); err != nil {
-			b.Fatal(err)
-		}
-		io.ReadFull(out, make([]byte, 1))
-		took = time.Since(began)
-		if err := cmd.Wait(); err != nil {
-			b.Fatal(err)
-		}
-		return took
-	}
+	bare := func() time.Duration { return cost.Command(b, exec.Command(echo[0])) }
 	dir := b.TempDir()
 	in := func(box *sandbox.Sandbox) func() time.Duration {
 		if report := box.Probe(b.Context()); !report.Available {
 			b.Skip(report.Reason)
 		}
 		return func() time.Duration {
-			first := make(firstWrite, 1)
-			began := time.Now()
-			s, err := box.Start(b.Context(), &sandbox.Spec{Argv: echo, Workspace: dir, Stdout: first})
-			if err != nil {
-				b.Fatal(err)
-			}
-			took := (<-first).Sub(began)
-			if err := s.Close(); err != nil {
-				b.Fatal(err)
-			}
-			return took
+			return cost.Session(b, func(stdout io.Writer) (*sandbox.Session, error) {
+				return box.Start(b.Context(), &sandbox.Spec{Argv: echo, Workspace: dir, Stdout: stdout})
+			})
 		}
 	}
 	kinds := []struct {
@@ -75,25 +51,9 @@ func BenchmarkStart(b *testing.B) {
 		}
 	}
 	b.ReportMetric(0, "ns/op")
-	base := median(kinds[0].took)
+	base := cost.Median(kinds[0].took)
 	b.ReportMetric(base, "bare-ms")
 	for _, k := range kinds[1:] {
-		b.ReportMetric(median(k.took)-base, k.name+"-over-ms")
+		b.ReportMetric(cost.Median(k.took)-base, k.name+"-over-ms")
 	}
-}
-
-// firstWrite tells when it was first written to.
-type firstWrite chan time.Time
-
-func (w firstWrite) Write(p []byte) (int, error) {
-	select {
-	case w <- time.Now():
-	default:
-	}
-	return len(p), nil
-}
-
-func median(all []time.Duration) float64 {
-	slices.Sort(all)
-	return float64(all[len(all)/2].Microseconds()) / 1000
 }

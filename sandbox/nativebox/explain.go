@@ -5,21 +5,13 @@ package nativebox
 import (
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hermesboard/hermes/sandbox/internal/canary"
 	"github.com/hermesboard/hermes/sandbox/nativebox/stage"
 )
-
-// switches turn user name spaces off for users other than root.
-var switches = []struct{ name, off, remedy string }{
-	{"user.max_user_namespaces", "0", "set it to a few thousand"},
-	{"kernel.unprivileged_userns_clone", "0", "set it to 1"},
-	{"kernel.apparmor_restrict_unprivileged_userns", "1", "give this program an AppArmor profile with the rule userns (SECURITY.md shows it), or set it to 0"},
-}
 
 // problem is the error of a stage's report. It matches what the kernel said.
 func problem(r stage.Report) error {
@@ -53,11 +45,5 @@ func explain(err error) error {
 	case !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EUSERS):
 		return err
 	}
-	for _, s := range switches {
-		value, readErr := os.ReadFile("/proc/sys/" + strings.ReplaceAll(s.name, ".", "/"))
-		if readErr == nil && strings.TrimSpace(string(value)) == s.off {
-			return fmt.Errorf("%w: the kernel setting %s is %s: %s", err, s.name, s.off, s.remedy)
-		}
-	}
-	return err
+	return fmt.Errorf("%w%s", err, canary.Advice("this program"))
 }

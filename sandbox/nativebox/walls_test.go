@@ -57,7 +57,7 @@ func writable(path string) func(*rootfs.Step) {
 // out: a stage fails without them, and so it does without giving up new privileges,
 // which Landlock and the filter ask for.
 var wallsHere = []sandboxtest.Wall{
-	{Name: "filter", Without: without("filter"), Attempts: []string{"K1", "K2", "K3", "K4", "K5", "K6", "N7"}},
+	{Name: "filter", Without: without("filter"), Attempts: []string{"K1", "K2", "K3", "K4", "K5", "K6", "N7", "M8"}},
 	{Name: "landlock", Without: without("landlock"), Attempts: []string{"F1", "F7", "F13", "P2", "N3", "M4", "R3"},
 		Redundant: "it is the second fence behind mounts and name spaces, which TestSecondFence shows to hold alone"},
 	{Name: "capabilities", Without: without("capabilities", "capability bounds"), Attempts: []string{"P5", "P6", "P8", "P9", "M3", "N9"},

@@ -222,8 +222,8 @@ func forInit(env []string) []string {
 }
 
 // order is what the container's first program is told.
-func order(spec *driver.Spec) inside.Order {
-	o := inside.Order{Token: rand.Text(), Joined: process.SameWriter(spec.Stdout, spec.Stderr), Argv: spec.Argv}
+func (b box) order(spec *driver.Spec) inside.Order {
+	o := inside.Order{Token: rand.Text(), Deaf: b.Runtime == Runc, Joined: process.SameWriter(spec.Stdout, spec.Stderr), Argv: spec.Argv}
 	for _, entry := range environment(spec) {
 		key, _, _ := strings.Cut(entry, "=")
 		o.Keys = append(o.Keys, key)

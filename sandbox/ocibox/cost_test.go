@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/hermesboard/hermes/sandbox"
 	"github.com/hermesboard/hermes/sandbox/driver"
+	"github.com/hermesboard/hermes/sandbox/sandboxtest/cost"
 )
 
 // BenchmarkStart reports how long it takes from the call until the program's
@@ -59,49 +59,22 @@ func benchmarkStart(b *testing.B, own box) {
 			}
 			cmd := exec.Command(path, append(own.flags(dir), "run", "--bundle", dir.path, spec.Mark)...)
 			cmd.Stdin, cmd.Stderr = strings.NewReader(""), io.Discard // not the null device, see pipes
-			out, err := cmd.StdoutPipe()
-			if err != nil {
-				b.Fatal(err)
-			}
-			*kind.times = append(*kind.times, untilFirst(b, out, cmd.Start))
-			if err := cmd.Wait(); err != nil {
-				b.Fatal(err)
-			}
+			*kind.times = append(*kind.times, cost.Command(b, cmd))
 			if err := dir.remove(); err != nil {
 				b.Fatal(err)
 			}
 		}
-		read, write := io.Pipe()
-		spec.Stdout = write
-		var s driver.Session
-		ours = append(ours, untilFirst(b, read, func() (err error) {
-			s, err = own.Start(b.Context(), spec)
-			return err
+		ours = append(ours, cost.Session(b, func(stdout io.Writer) (driver.Session, error) {
+			spec.Stdout = stdout
+			return own.Start(b.Context(), spec)
 		}))
-		if err := s.Close(); err != nil {
-			b.Fatal(err)
-		}
 	}
 	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(median(bare), "bare-ms")
-	b.ReportMetric(median(same), "bare-with-init-ms")
-	b.ReportMetric(median(ours), "ms")
-	b.ReportMetric(median(ours)/median(bare), "ratio")
-	b.ReportMetric(median(ours)/median(same), "ratio-with-init")
-}
-
-func untilFirst(b *testing.B, out io.Reader, start func() error) time.Duration {
-	began := time.Now()
-	if err := start(); err != nil {
-		b.Fatal(err)
-	}
-	var first [16]byte
-	if _, err := out.Read(first[:]); err != nil {
-		b.Fatal(err)
-	}
-	took := time.Since(began)
-	go io.Copy(io.Discard, out) // ends with the program
-	return took
+	b.ReportMetric(cost.Median(bare), "bare-ms")
+	b.ReportMetric(cost.Median(same), "bare-with-init-ms")
+	b.ReportMetric(cost.Median(ours), "ms")
+	b.ReportMetric(cost.Median(ours)/cost.Median(bare), "ratio")
+	b.ReportMetric(cost.Median(ours)/cost.Median(same), "ratio-with-init")
 }
 
 // rewrite has the bundle start argv itself.
@@ -121,9 +94,4 @@ func rewrite(b *testing.B, dir folder, argv []string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-}
-
-func median(all []time.Duration) float64 {
-	slices.Sort(all)
-	return float64(all[len(all)/2].Microseconds()) / 1000
 }

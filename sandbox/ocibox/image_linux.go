@@ -31,6 +31,9 @@ const (
 // The sandbox's own places stay what they are.
 func withImage(plan []rootfs.Step, image string) ([]rootfs.Step, error) {
 	root, err := imageRoot(image)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w; an image is a folder or an archive of one, export it with: docker export $(docker create IMAGE) -o image.tar", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("image %s: %w", image, err)
 	}

@@ -161,7 +161,7 @@ func TestBadImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	for image, want := range map[string]string{empty: "neither /usr nor /bin", cut: "unpack", "/no/such/image": "no such file"} {
+	for image, want := range map[string]string{empty: "neither /usr nor /bin", cut: "unpack", "/no/such/image": "no such file or directory; an image is a folder or an archive of one, export it with: docker export"} {
 		box, err := runc().With(sandbox.Settings{Image: image})
 		if err != nil {
 			t.Fatal(err)

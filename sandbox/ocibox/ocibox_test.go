@@ -32,3 +32,15 @@ func TestGVisor(t *testing.T) {
 	}
 	sandboxtest.RunSlow(t, gvisor)
 }
+
+// TestFirstProcessIsDeaf: the program cannot end the container's first process,
+// nor have itself signalled by it.
+func TestFirstProcessIsDeaf(t *testing.T) {
+	if report := runc().Probe(t.Context()); !report.Available {
+		missing(t, report.Reason)
+	}
+	out := output(t, runc(), sandbox.Settings{}, "for s in TERM INT HUP QUIT USR1 ABRT SEGV KILL; do kill -$s 1; done; echo lives")
+	if out != "lives\n" {
+		t.Errorf("got %q, want the program to go on", out)
+	}
+}

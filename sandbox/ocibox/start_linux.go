@@ -75,7 +75,7 @@ func (b box) bundle(spec *driver.Spec) (*bundle, error) {
 		return nil, err
 	}
 	return &bundle{
-		spec: spec, plan: plan, init: init, order: order(spec), user: identify(), cgroup: b.cgroupBelow(spec.Mark),
+		spec: spec, plan: plan, init: init, order: b.order(spec), user: identify(), cgroup: b.cgroupBelow(spec.Mark),
 		openDev: b.Runtime == GVisor,
 	}, nil
 }

@@ -11,7 +11,7 @@ import (
 	"runtime"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"github.com/hermesboard/hermes/sandbox/internal/first"
 )
 
 // Exit codes of Init for a program that it could not start, as of shells.
@@ -46,7 +46,10 @@ func Init(listen, socket string, argv []string) (code int, err error) {
 
 	signals := make(chan os.Signal, 64)
 	signal.Notify(signals)
-	defer signal.Stop(signals)
+	defer func() {
+		signal.Stop(signals)
+		close(signals)
+	}()
 	// The program dies with the thread that started it, which is this one
 	// until it has ended.
 	runtime.LockOSThread()
@@ -59,10 +62,12 @@ func Init(listen, socket string, argv []string) (code int, err error) {
 		}
 		return code, err
 	}
-	passing := make(chan struct{})
-	defer close(passing)
-	go pass(pid, signals, passing)
-	return reap(pid)
+	go first.Pass(pid, signals) // ends with this function
+	status, err := first.Reap(pid)
+	if err != nil {
+		return exitCannotRun, fmt.Errorf("wait for the program: %w", err)
+	}
+	return first.Code(status), nil
 }
 
 func start(argv []string) (pid int, err error) {
@@ -77,40 +82,4 @@ func start(argv []string) (pid int, err error) {
 		return 0, &fs.PathError{Op: "run", Path: path, Err: err}
 	}
 	return pid, nil
-}
-
-// pass sends what comes on to the program. A signal to a program that has just
-// ended is lost, as it would be without us.
-func pass(pid int, signals <-chan os.Signal, done <-chan struct{}) {
-	for {
-		select {
-		case s := <-signals:
-			switch s {
-			case syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPIPE: // ours
-			default:
-				if n, ok := s.(syscall.Signal); ok {
-					unix.Kill(pid, n)
-				}
-			}
-		case <-done:
-			return
-		}
-	}
-}
-
-// reap waits for children until the program is among them.
-func reap(pid int) (code int, err error) {
-	for {
-		var status unix.WaitStatus
-		got, err := unix.Wait4(-1, &status, 0, nil)
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case err != nil:
-			return exitCannotRun, fmt.Errorf("wait for the program: %w", err)
-		case got == pid && status.Exited():
-			return status.ExitStatus(), nil
-		case got == pid && status.Signaled():
-			return 128 + int(status.Signal()), nil
-		}
-	}
 }

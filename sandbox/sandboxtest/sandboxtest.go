@@ -132,6 +132,8 @@ var core = []check{
 	{"limits/tmp", testTmp},
 	{"limits/disk", testDisk},
 	{"limits/disk, below", testDiskBelow},
+	{"limits/disk, one file", testDiskOneFile},
+	{"limits/disk, others write", testDiskOthers},
 	{"life/context", testContext},
 	{"life/context before start", testContextBefore},
 	{"life/stop", testStop},

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -91,7 +92,7 @@ func (b box) connect(ctx context.Context) (*ssh.Client, error) {
 	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", b.address())
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("no SSH server answers: %w", err)
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	c, channels, requests, err := ssh.NewClientConn(conn, b.address(), config)
@@ -101,6 +102,9 @@ func (b box) connect(ctx context.Context) (*ssh.Client, error) {
 	}
 	if err != nil {
 		conn.Close()
+		if strings.Contains(err.Error(), "unable to authenticate") { // the package has no other word for it
+			err = fmt.Errorf("%w: add the public key to ~/.ssh/authorized_keys there", err)
+		}
 		return nil, fmt.Errorf("log in at %s as %s: %w", b.address(), b.account(), err)
 	}
 	return ssh.NewClient(c, channels, requests), nil

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh/knownhosts"
 
 	"github.com/hermesboard/hermes/sandbox"
+	"github.com/hermesboard/hermes/sandbox/sandboxtest/cost"
 )
 
 // BenchmarkStart reports how long it takes from the call until the program's
@@ -31,27 +31,22 @@ func BenchmarkStart(b *testing.B) {
 	for b.Loop() {
 		began := time.Now()
 		client, out := byHand(b)
-		bare = append(bare, first(b, out, began))
+		if _, err := out.Read(make([]byte, 16)); err != nil {
+			b.Fatal(err)
+		}
+		bare = append(bare, time.Since(began))
 		client.Close()
 
-		read, write := io.Pipe()
-		began = time.Now()
-		s, err := box.Start(b.Context(), &sandbox.Spec{
-			Argv: []string{"/bin/echo", "first"}, Workspace: dir, Network: sandbox.FullNetwork, Stdout: write,
-		})
-		if err != nil {
-			b.Fatal(err)
-		}
-		ours = append(ours, first(b, read, began))
-		go io.Copy(io.Discard, read) // ends with the test binary
-		if err := s.Close(); err != nil {
-			b.Fatal(err)
-		}
+		ours = append(ours, cost.Session(b, func(stdout io.Writer) (*sandbox.Session, error) {
+			return box.Start(b.Context(), &sandbox.Spec{
+				Argv: []string{"/bin/echo", "first"}, Workspace: dir, Network: sandbox.FullNetwork, Stdout: stdout,
+			})
+		}))
 	}
 	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(median(bare), "bare-ms")
-	b.ReportMetric(median(ours), "ms")
-	b.ReportMetric(median(ours)/median(bare), "ratio")
+	b.ReportMetric(cost.Median(bare), "bare-ms")
+	b.ReportMetric(cost.Median(ours), "ms")
+	b.ReportMetric(cost.Median(ours)/cost.Median(bare), "ratio")
 }
 
 func byHand(b *testing.B) (*ssh.Client, io.Reader) {
@@ -87,18 +82,4 @@ func byHand(b *testing.B) (*ssh.Client, io.Reader) {
 		b.Fatal(err)
 	}
 	return client, out
-}
-
-func first(b *testing.B, out io.Reader, began time.Time) time.Duration {
-	b.Helper()
-	var line [16]byte
-	if _, err := out.Read(line[:]); err != nil {
-		b.Fatal(err)
-	}
-	return time.Since(began)
-}
-
-func median(all []time.Duration) float64 {
-	slices.Sort(all)
-	return float64(all[len(all)/2].Microseconds()) / 1000
 }

@@ -128,7 +128,7 @@ func (b box) Layout(spec *driver.Spec) driver.Layout {
 // Probe connects, and runs a program there.
 func (b box) Probe(ctx context.Context) driver.Report {
 	if b.set.Host == "" {
-		return driver.Report{Reason: "no host is given: hermes profile config set terminal.ssh_host HOST"}
+		return driver.Report{Reason: "no host is given: hermes config set terminal.ssh_host HOST"}
 	}
 	dir, err := os.MkdirTemp("", "hermes-probe-")
 	if err != nil {

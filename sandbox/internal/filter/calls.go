@@ -87,6 +87,9 @@ var conditional = append([]rule{
 	{unix.SYS_CLONE, unix.EPERM, []test{anyBit(0, newNamespaces)}},
 	{unix.SYS_SOCKET, unix.EAFNOSUPPORT, []test{noneOf(0, unix.AF_UNIX, unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK)}},
 	{unix.SYS_SOCKETPAIR, unix.EAFNOSUPPORT, []test{noneOf(0, unix.AF_UNIX)}},
+	// Space without writing would be taken faster than anybody can look; what
+	// gives it back may be called. Programs know file systems that cannot do it.
+	{unix.SYS_FALLOCATE, unix.EOPNOTSUPP, []test{noneOf(1, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, unix.FALLOC_FL_COLLAPSE_RANGE)}},
 	{unix.SYS_IOCTL, unix.EPERM, []test{equals(1, unix.TIOCSTI)}},
 	{unix.SYS_IOCTL, unix.EPERM, []test{equals(1, unix.TIOCLINUX)}},
 	// Linux and its 32-bit report, with or without the uname26 quirk; asking.

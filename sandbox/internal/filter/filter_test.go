@@ -78,6 +78,9 @@ func TestFilter(t *testing.T) {
 		want uint32
 	}{
 		{"read", native(unix.SYS_READ), allow},
+		{"set space aside", native(unix.SYS_FALLOCATE, 3, 0), errno | uint32(unix.EOPNOTSUPP)},
+		{"set space aside beyond the end", native(unix.SYS_FALLOCATE, 3, high|unix.FALLOC_FL_KEEP_SIZE), errno | uint32(unix.EOPNOTSUPP)},
+		{"give space back", native(unix.SYS_FALLOCATE, 3, high|unix.FALLOC_FL_KEEP_SIZE|unix.FALLOC_FL_PUNCH_HOLE), allow},
 		{"execve", native(unix.SYS_EXECVE), allow},
 		{"prctl", native(unix.SYS_PRCTL), allow},
 		{"last known", native(newestCall), allow},

@@ -25,6 +25,7 @@ type Stat struct {
 	Zombie               bool   // its first thread has ended; others may live
 	kernel               bool   // a thread of the kernel
 	exiting              bool   // the first thread is ending, or has
+	state                byte   // of the first thread, as in proc_pid_stat(5)
 	threads              int
 	image                image
 }
@@ -71,6 +72,7 @@ func parseStat(pid int, data []byte) (Stat, error) {
 	stat := Stat{
 		PID: pid, Parent: int(number(1)), Session: int(number(3)), Start: uint64(number(19)),
 		Zombie:  ended,
+		state:   fields[0][0],
 		kernel:  flags&flagKernelThread != 0,
 		exiting: ended || flags&flagExiting != 0,
 		threads: int(number(17)),

@@ -2,116 +2,233 @@ package usage
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"math"
 	"os"
+	"runtime"
 	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hermesboard/hermes/sandbox/internal/process"
 )
 
 // Supported reports whether disks can be watched here.
 const Supported = true
 
-// fileBytes is the least that a file counts for.
-const fileBytes = 4 << 10
-
-// A poll of the free space comes before a program could have used up what it
-// has left, at the speed given, but within these bounds.
+// The free space is looked at before a program could have used up what it has
+// left, at the speed given, but within these bounds.
 const (
-	speed    = 2 << 30 // bytes in a second
+	speed    = 16 << 30 // bytes in a second
 	minPause = 5 * time.Millisecond
-	maxPause = 500 * time.Millisecond
+	maxPause = 100 * time.Millisecond
 )
 
-// Walks take at most a quarter of the time, and where nothing calls for one, a
-// fiftieth. One that takes longer than measureTime has failed.
+// Where nothing calls for one, a walk takes at most a fiftieth of the time. One
+// that takes longer than measureTime has failed.
 const (
-	share       = 3
 	idleShare   = 50
 	idlePause   = 2 * time.Second
 	measureTime = 30 * time.Second
 )
 
+// A false alarm widens what may go before the next one, within these bounds or
+// up to an eighth of the limit; it is as before when calm has lasted.
+const (
+	minSlack = 1 << 20
+	maxSlack = 64 << 20
+	calm     = 5 * time.Second
+)
+
+// What is on its way through a socket is given some time to arrive: that often,
+// a session is found with something that may be too much.
+const (
+	landings    = 2
+	landingTime = 3 * time.Millisecond
+)
+
+// grace is what may go while processes come to rest that are in a system call.
+const grace = 16 << 20
+
 // Disk is what a session has taken of places since NewDisk. It is not safe for
 // concurrent use.
 type Disk struct {
-	places []string
-	limit  int64
-	before int64 // what was there at first
+	places  []string
+	limit   int64
+	before  int64 // what was there at first
+	largest int64 // and the size of the largest file
 
-	used   int64 // as of the last walk
-	free   int64 // and what was free then
+	used   int64 // when it was last measured with the session held still
+	free   int64 // the most that has been free since then
+	slack  int64
+	judged time.Time
+
 	walked time.Time
 	took   time.Duration
+
+	started uint64 // when the session's outermost process was, to know it again
 }
 
 // NewDisk measures what is there. The places are folders and files, none of
 // which lies in another.
 func NewDisk(ctx context.Context, places []string, limit int64) (*Disk, error) {
 	d := &Disk{places: places, limit: limit}
-	if err := d.measure(ctx, 0); err != nil {
+	free, err := d.freeBytes() // before the walk, so that nothing is missed that comes meanwhile
+	if err != nil {
 		return nil, err
 	}
-	d.before, d.used = d.used, 0
+	w, err := d.walk(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	d.before, d.largest, d.free, d.judged = w.bytes, w.most, free, d.walked
 	return d, nil
 }
 
+// FileBytes is the size beyond which no file need get: what the session may
+// take is not in one alone, unless that was large before.
+func (d *Disk) FileBytes() int64 { return d.limit + d.largest }
+
 // Watch returns what the session took as soon as that is more than the limit,
 // or why it cannot be told any more. It returns the error of ctx when that
-// ends. pid is the session's outermost process, 0 for none.
+// ends. pid is the session's outermost process, 0 for none. The calling
+// goroutine has the thread to itself from then on: it should end soon after.
 func (d *Disk) Watch(ctx context.Context, pid int) (used int64, err error) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	// A busy machine must not keep it from looking. Who may not have precedence
+	// goes on without.
+	runtime.LockOSThread()
+	unix.Setpriority(unix.PRIO_PROCESS, 0, -20)
+	d.started = math.MaxUint64 // as none
+	if outer, err := process.ReadStat(pid); err == nil {
+		d.started = outer.Start
+	}
+	ended, end, err := os.Pipe()
+	if err != nil {
+		return 0, err
+	}
+	defer ended.Close()
+	defer end.Close()
+	defer context.AfterFunc(ctx, func() { end.Close() })()
 	for {
-		select {
-		case <-ctx.Done():
+		pause, err := d.look(ctx, pid)
+		if ctx.Err() != nil {
 			return 0, ctx.Err()
-		case <-timer.C:
-		}
-		due, pause, err := d.due()
-		if err == nil && due {
-			err = d.confirm(ctx, pid)
-			pause = d.pause(0)
 		}
 		if err != nil || d.used > d.limit {
 			return d.used, err
 		}
-		timer.Reset(pause)
+		// The runtime's own clock would hand over from a thread without precedence.
+		unix.Poll([]unix.PollFd{{Fd: int32(ended.Fd()), Events: unix.POLLIN}}, int(pause.Milliseconds()))
 	}
 }
 
-// confirm measures, and again before it says that it is too much: what is
-// moved or deleted during a walk can count twice.
-func (d *Disk) confirm(ctx context.Context, pid int) error {
-	err := d.measure(ctx, pid)
-	if err == nil && d.used > d.limit {
-		err = d.measure(ctx, pid)
-	}
-	return err
-}
-
-// due reports whether it is time for a walk, and otherwise when to look again.
-func (d *Disk) due() (bool, time.Duration, error) {
+// look measures if it is time to, and returns when to look again.
+func (d *Disk) look(ctx context.Context, pid int) (pause time.Duration, err error) {
 	free, err := d.freeBytes()
 	if err != nil {
-		return false, 0, err
+		return 0, err
 	}
-	gone, ago := d.free-free, time.Since(d.walked)
-	if rest := share*d.took - ago; rest > 0 {
-		return false, max(rest, minPause), nil
+	d.free = max(d.free, free)
+	suspect := d.limit-d.used+d.slack < d.free-free
+	if !suspect && time.Since(d.walked) > max(idlePause, idleShare*d.took) {
+		// What is moved during a walk counts twice, or not at all: it can only
+		// raise suspicion. It finds what others made up for meanwhile, and what
+		// a file system tells late.
+		w, err := d.walk(ctx, d.tree(pid))
+		if err != nil {
+			return 0, err
+		}
+		suspect = w.bytes-d.before > d.limit
 	}
-	if d.used+gone > d.limit || ago > max(idlePause, idleShare*d.took) {
-		return true, 0, nil
+	if suspect {
+		if err := d.judge(ctx, pid); err != nil {
+			return 0, err
+		}
 	}
-	return false, d.pause(gone), nil
+	return d.pause(d.free - free), nil
 }
 
 // pause is how long nothing can happen, where so much space has gone.
 func (d *Disk) pause(gone int64) time.Duration {
 	left := max(d.limit-d.used-gone, 0)
 	return min(max(time.Duration(float64(left)/speed*float64(time.Second)), minPause), maxPause)
+}
+
+// judge measures what the session has taken while it is held still.
+func (d *Disk) judge(ctx context.Context, pid int) error {
+	for look := 1; ; look++ {
+		used, free, flown, err := d.measure(ctx, pid)
+		if err != nil {
+			return err
+		}
+		if flown {
+			// What the disk has lost may be in a file that nobody has got.
+			used = max(used, d.used+d.free-free)
+		}
+		if used > d.limit && flown && look < landings {
+			unix.Nanosleep(&unix.Timespec{Nsec: landingTime.Nanoseconds()}, nil)
+			continue
+		}
+		d.widen()
+		d.used, d.free = used, free
+		return nil
+	}
+}
+
+// widen makes the next alarm come later, where it may be a false one again.
+func (d *Disk) widen() {
+	now := time.Now()
+	if now.Sub(d.judged) < calm {
+		d.slack = min(max(2*d.slack, minSlack), max(maxSlack, d.limit/8))
+	} else {
+		d.slack = 0
+	}
+	d.judged = now
+}
+
+// measure holds the session still and returns what it has taken, what was free
+// then, and whether something was on its way through a socket.
+func (d *Disk) measure(ctx context.Context, pid int) (used, free int64, flown bool, err error) {
+	var tree []int
+	if d.lives(pid) {
+		still, err := process.Hold(ctx, pid, d.hurry)
+		if err != nil {
+			return 0, 0, false, err
+		}
+		defer still.Release()
+		tree = still.PIDs
+	}
+	if free, err = d.freeBytes(); err != nil {
+		return 0, 0, false, err
+	}
+	w, err := d.walk(ctx, tree)
+	if err != nil {
+		return 0, 0, false, err
+	}
+	return w.bytes - d.before, free, w.flown, nil
+}
+
+// hurry reports whether so much goes that it cannot be waited for the session
+// to come to rest. What it holds then is measured as well as it can be.
+func (d *Disk) hurry() bool {
+	free, err := d.freeBytes()
+	return err != nil || d.free-free > d.limit-d.used+d.slack+grace
+}
+
+// tree lists the processes of a session that runs.
+func (d *Disk) tree(pid int) []int {
+	if !d.lives(pid) {
+		return nil
+	}
+	return process.Descendants(pid)
+}
+
+// lives reports whether a session's outermost process has not been reaped: its
+// id may be another's by then.
+func (d *Disk) lives(pid int) bool {
+	outer, err := process.ReadStat(pid)
+	return err == nil && (d.started == 0 || d.started == outer.Start)
 }
 
 // freeBytes is what the file systems of the places have left. A file that
@@ -132,124 +249,21 @@ func (d *Disk) freeBytes() (free int64, err error) {
 	return free, nil
 }
 
-// measure walks all places, and looks at what the processes have open.
-func (d *Disk) measure(ctx context.Context, pid int) error {
+// walk goes through all places, and looks at what the processes have open.
+func (d *Disk) walk(ctx context.Context, pids []int) (*walk, error) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, measureTime, errSlow)
 	defer cancel()
-	free, err := d.freeBytes() // before the walk, so that nothing is missed that comes meanwhile
-	if err != nil {
-		return err
-	}
-	w := walk{ctx: ctx, seen: make(map[file]bool)}
+	w := &walk{ctx: ctx, seen: make(map[file]bool)}
 	for _, place := range d.places {
 		if err := w.place(place); err != nil {
-			return fmt.Errorf("measure %s: %w", place, err)
+			return nil, fmt.Errorf("measure %s: %w", place, err)
 		}
 	}
-	if err := w.deleted(pid); err != nil {
-		return err
+	if err := w.open(pids); err != nil {
+		return nil, err
 	}
-	d.used, d.free, d.walked = w.bytes-d.before, free, time.Now()
+	d.walked = time.Now()
 	d.took = d.walked.Sub(began)
-	return nil
-}
-
-// maxDepth bounds the folders within folders, each of which is held open.
-const maxDepth = 200
-
-// Errors of a walk that mean that a program hides something.
-var (
-	errDeep = fmt.Errorf("folders lie more than %d deep", maxDepth)
-	errSlow = fmt.Errorf("it takes more than %v", measureTime)
-)
-
-// file is the identity of a file.
-type file struct{ dev, ino uint64 }
-
-// walk adds up files, until its context ends.
-type walk struct {
-	ctx   context.Context
-	bytes int64
-	seen  map[file]bool // those that have several names, or none
-	devs  []uint64      // where the places lie
-}
-
-// place adds a folder with all that lies in it, or a file.
-func (w *walk) place(path string) error {
-	var st unix.Stat_t
-	if err := unix.Lstat(path, &st); err != nil {
-		return err
-	}
-	w.devs = append(w.devs, st.Dev)
-	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		return w.folder(unix.AT_FDCWD, path, 0)
-	}
-	w.file(&st)
-	return nil
-}
-
-// folder adds all that lies in a folder. No link is followed, and what goes
-// away meanwhile is left out.
-func (w *walk) folder(dir int, name string, depth int) error {
-	if depth > maxDepth {
-		return errDeep
-	}
-	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-	if depth > 0 && passed(err) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	f := os.NewFile(uintptr(fd), name)
-	defer f.Close()
-	for {
-		names, err := f.Readdirnames(1000)
-		for _, name := range names {
-			if err := w.add(fd, name, depth); err != nil {
-				return err
-			}
-		}
-		if len(names) == 0 || err != nil {
-			return nil // the end, or the folder was removed
-		}
-		if w.ctx.Err() != nil {
-			return context.Cause(w.ctx)
-		}
-	}
-}
-
-// add adds a file or a folder.
-func (w *walk) add(dir int, name string, depth int) error {
-	var st unix.Stat_t
-	if err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW); passed(err) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		w.bytes += size(&st)
-		return w.folder(dir, name, depth+1)
-	}
-	w.file(&st)
-	return nil
-}
-
-// file adds a file once.
-func (w *walk) file(st *unix.Stat_t) {
-	if st.Nlink != 1 {
-		id := file{st.Dev, st.Ino}
-		if w.seen[id] {
-			return
-		}
-		w.seen[id] = true
-	}
-	w.bytes += size(st)
-}
-
-func size(st *unix.Stat_t) int64 { return max(st.Blocks*512, fileBytes) }
-
-// passed reports whether something went away while it was looked at.
-func passed(err error) bool {
-	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
+	return w, nil
 }

@@ -10,11 +10,11 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/hermesboard/hermes/sandbox/driver"
+	"github.com/hermesboard/hermes/sandbox/internal/first"
 )
 
 // runMain starts the main process and is the first process of the sandbox
@@ -23,7 +23,7 @@ func runMain(path string, o *Orders) error {
 	if orphaned() {
 		return errors.New("the supervisor is gone")
 	}
-	if err := resetSignals(); err != nil {
+	if err := first.ResetSignals(); err != nil {
 		return err
 	}
 	main, err := syscall.ForkExec(path, o.Argv, &syscall.ProcAttr{
@@ -43,31 +43,16 @@ func runMain(path string, o *Orders) error {
 	if err := send(Report{}, fd); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	status := reapUntil(main)
-	exit := driver.ExitStatus{Code: status.ExitStatus()}
+	status, err := first.Reap(main)
+	if err != nil {
+		return err
+	}
+	exit := driver.ExitStatus{Code: first.Code(status)}
 	if status.Signaled() {
-		exit = driver.ExitStatus{Code: 128 + int(status.Signal()), Signal: status.Signal()}
+		exit.Signal = status.Signal()
 	}
 	send(Report{Exit: &exit}, -1) // nobody is left to tell of an error
 	os.Exit(exit.Code)
-	return nil
-}
-
-// resetSignals takes back the handlers of Go's runtime. The kernel keeps
-// signals that have none from the first process of a process name space, so
-// that the sandbox's programs cannot end this one to have their own end taken
-// for a failure of ours. Real faults still end it, and so does the supervisor.
-func resetSignals() error {
-	var defaults [4]uint64 // of a kernel's struct sigaction
-	for sig := 1; sig <= 64; sig++ {
-		if sig == int(unix.SIGKILL) || sig == int(unix.SIGSTOP) {
-			continue
-		}
-		_, _, errno := unix.Syscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&defaults)), 0, 8, 0, 0)
-		if errno != 0 {
-			return fmt.Errorf("reset signal %d: %w", sig, errno)
-		}
-	}
 	return nil
 }
 
@@ -91,16 +76,6 @@ func leaveStreams() error {
 		}
 	}
 	return unix.Close(null)
-}
-
-// reapUntil waits for the main process, and for orphans meanwhile.
-func reapUntil(main int) unix.WaitStatus {
-	for {
-		var status unix.WaitStatus
-		if pid, err := unix.Wait4(-1, &status, 0, nil); err == nil && pid == main {
-			return status
-		}
-	}
 }
 
 // lookPath finds a program without a slash in the PATH of env.

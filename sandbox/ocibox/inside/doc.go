@@ -1,5 +1,6 @@
 // Package inside is the first process of a container: it starts the program
-// behind the system call filter, passes signals on to it, reaps what becomes
+// behind the system call filter, passes signals on to it (or is deaf to them,
+// where whoever sends one finds the program itself), reaps what becomes
 // its child, and ends as the program did.
 //
 // A container needs one because its first process is special to the kernel:

@@ -3,7 +3,6 @@
 package inside
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"os/signal"
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hermesboard/hermes/sandbox/internal/filter"
+	"github.com/hermesboard/hermes/sandbox/internal/first"
 )
 
 // verb is the first argument of a process that is the first of a container.
@@ -31,6 +31,10 @@ type Order struct {
 	Keys []string
 	// Joined sends the program's standard error where its output goes.
 	Joined bool
+	// Deaf has signals do nothing, for a sender that finds the program itself:
+	// to pass them on costs a start a millisecond. This must then be the first
+	// process of its process name space.
+	Deaf bool
 	// Argv is the program. Without a slash it is looked up in its PATH.
 	Argv []string
 }
@@ -39,11 +43,14 @@ type Order struct {
 // out. The first line on standard error begins with [Order.Complaint] if the
 // program could not be started.
 func (o *Order) Command(path string) []string {
-	streams := "apart"
+	streams, signals := "apart", "passing"
 	if o.Joined {
 		streams = "joined"
 	}
-	return append([]string{path, verb, o.Token, streams, strings.Join(o.Keys, "=")}, o.Argv...)
+	if o.Deaf {
+		signals = "deaf"
+	}
+	return append([]string{path, verb, o.Token, streams, signals, strings.Join(o.Keys, "=")}, o.Argv...)
 }
 
 // Complaint is how the line begins that says why a program was not started.
@@ -51,10 +58,12 @@ func (o *Order) Complaint() string { return verb + " " + o.Token + ": " }
 
 // parse is the inverse of Command.
 func parse(args []string) (*Order, bool) {
-	if len(args) < 6 || args[1] != verb {
+	if len(args) < 7 || args[1] != verb {
 		return nil, false
 	}
-	return &Order{Token: args[2], Joined: args[3] == "joined", Keys: strings.Split(args[4], "="), Argv: args[5:]}, true
+	return &Order{
+		Token: args[2], Joined: args[3] == "joined", Deaf: args[4] == "deaf", Keys: strings.Split(args[5], "="), Argv: args[6:],
+	}, true
 }
 
 // A process started with an order's command takes over here. To initialise all
@@ -81,7 +90,11 @@ func (o *Order) run() (code int, err error) {
 		return exitNotRun, os.NewSyscallError("prctl", err)
 	}
 	signals := make(chan os.Signal, 64)
-	signal.Notify(signals, asking...)
+	if !o.Deaf {
+		signal.Notify(signals, asking...)
+	} else if err := first.ResetSignals(); err != nil {
+		return exitNotRun, err
+	}
 	env := pick(os.Environ(), o.Keys)
 	path, err := lookPath(o.Argv[0], env)
 	if err == nil {
@@ -98,9 +111,15 @@ func (o *Order) run() (code int, err error) {
 	if err != nil {
 		return exitNotRun, &fs.PathError{Op: "run", Path: path, Err: err}
 	}
-	signal.Notify(signals) // all others; each takes some time
-	go pass(signals, pid)  // ends with this process
-	return reap(pid)
+	if !o.Deaf {
+		signal.Notify(signals)      // all others; each takes some time
+		go first.Pass(pid, signals) // ends with this process
+	}
+	status, err := first.Reap(pid)
+	if err != nil {
+		return exitNotRun, err
+	}
+	return first.Code(status), nil
 }
 
 // asking are the signals that are passed on from the program's first instruction.
@@ -142,34 +161,4 @@ func lookPath(name string, env []string) (string, error) {
 		}
 	}
 	return "", &fs.PathError{Op: "find", Path: name, Err: fs.ErrNotExist}
-}
-
-// pass sends what comes on to the program.
-func pass(signals <-chan os.Signal, pid int) {
-	for s := range signals {
-		switch s {
-		case syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPIPE: // ours
-		default:
-			if n, ok := s.(syscall.Signal); ok {
-				unix.Kill(pid, n)
-			}
-		}
-	}
-}
-
-// reap waits for children until the program is among them.
-func reap(pid int) (code int, err error) {
-	for {
-		var status unix.WaitStatus
-		got, err := unix.Wait4(-1, &status, 0, nil)
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case err != nil:
-			return exitNotRun, os.NewSyscallError("wait4", err)
-		case got == pid && status.Exited():
-			return status.ExitStatus(), nil
-		case got == pid && status.Signaled():
-			return 128 + int(status.Signal()), nil
-		}
-	}
 }
