@@ -16,7 +16,7 @@ import (
 
 var (
 	seed  = flag.Uint64("seed", 0, "walk only from this seed")
-	walks = flag.Int("walks", 48, "number of random walks")
+	walks = flag.Int("walks", 32, "number of random walks")
 	steps = flag.Int("steps", 1500, "commands of a walk")
 )
 
