@@ -43,6 +43,9 @@ func (x *call) launchGateway(ctx context.Context, home *registry.Home, as gatewa
 	if i := slices.IndexFunc(running, as.rivals); i >= 0 && !standby {
 		return alreadyRuns(running[i])
 	}
+	if !standby && as.Backend == "" && len(as.Only) == 0 && x.isInstalled(ctx, home, as.Profile) {
+		return x.startUnit(ctx, home, as.Profile)
+	}
 	log := gatewayLog(home, as.Profile)
 	if err := os.MkdirAll(filepath.Dir(log), 0o700); err != nil {
 		return err

@@ -123,6 +123,10 @@ func installGateway(ctx context.Context, x *call) error {
 	if err := x.systemctl(ctx, "daemon-reload"); err != nil {
 		return err
 	}
+	running, err := x.ownGateways(home)
+	if err != nil {
+		return err
+	}
 	if err := x.systemctl(ctx, "enable", "--now", unitName(p.Name)); err != nil {
 		return err
 	}
@@ -135,6 +139,9 @@ func installGateway(ctx context.Context, x *call) error {
 		}{p.Name, path, lingers})
 	}
 	fmt.Fprintf(x.Stdout, "gateway of profile %s installed: %s\n", p.Name, path)
+	for _, g := range running {
+		x.say("gateway %d runs on without systemd; hermes gateway restart hands over", g.PID)
+	}
 	if !lingers {
 		x.say("it ends when %s logs out, and does not come back after a restart of the host, before: loginctl enable-linger %s", x.User, x.User)
 	}
@@ -165,6 +172,43 @@ func uninstallGateway(ctx context.Context, x *call) error {
 	}
 	fmt.Fprintf(x.Stdout, "gateway of profile %s is no longer installed\n", p.Name)
 	return nil
+}
+
+// isInstalled reports whether this user's systemd has the gateway of a profile
+// of this home.
+func (x *call) isInstalled(ctx context.Context, home *registry.Home, name string) bool {
+	path, err := x.unitPath(name)
+	if err != nil {
+		return false
+	}
+	text, err := os.ReadFile(path)
+	return err == nil && strings.Contains(string(text), " --home "+unitQuote(home.Dir())+" ") && x.systemd(ctx) == nil
+}
+
+// startUnit has systemd start an installed gateway and waits until it is up.
+func (x *call) startUnit(ctx context.Context, home *registry.Home, name string) error {
+	if err := x.systemctl(ctx, "start", unitName(name)); err != nil {
+		return err
+	}
+	tick := time.NewTicker(startLook)
+	defer tick.Stop()
+	for late := time.After(startPatience); ; {
+		running, err := x.ownGateways(home)
+		if err != nil {
+			return err
+		}
+		if len(running) > 0 {
+			x.say("gateway started by systemd (PID %d), log in %s", running[0].PID, gatewayLog(home, name))
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			return fmt.Errorf("systemd started %s, but no gateway has come up within %s; see %s", unitName(name), startPatience, gatewayLog(home, name))
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // systemd says why this user's systemd cannot be used.
