@@ -31,7 +31,7 @@ func TestTail(t *testing.T) {
 		if !reflect.DeepEqual(read(t, l), read(t, plain)) {
 			t.Fatalf("%s, at %d: the log tells something else (seed %d)", what, l.Head().Seq, seed)
 		}
-		for range 20 {
+		for range 4 {
 			task, from := events.TaskID(random.IntN(9)), random.Uint64N(l.Head().Seq+2)
 			if got, want := readTask(t, l, task, from), readTask(t, plain, task, from); !reflect.DeepEqual(got, want) {
 				t.Fatalf("%s: t%d from %d: got %d records, want %d (seed %d)", what, task, from, len(got), len(want), seed)
