@@ -41,6 +41,7 @@ func (g *gateway) hold(taking, serving context.Context) {
 			g.log.Info().Int("containers", n).Msg("removed what dead supervisors left")
 		}
 	})
+	g.heedOperator() // before there is anything that would have to be dropped for it
 	tick := time.NewTicker(glanceEvery)
 	defer tick.Stop()
 	var seen, looked time.Time

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"os/user"
@@ -13,9 +14,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
-
 	"github.com/hermesboard/hermes/agents/chat/chattest"
 	"github.com/hermesboard/hermes/sandbox/sandboxtest/executable"
 )
@@ -211,4 +212,24 @@ func TestOneBotOfTwoAccounts(t *testing.T) {
 	a.must("gateway", "stop")
 	b.must("gateway", "start")
 	b.must("gateway", "stop")
+}
+
+// TestOperatorHoldsAtOnce: a gateway that lets an operator in takes its boards
+// with the first look, not with the next.
+func TestOperatorHoldsAtOnce(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, nil, nil)
+	p.must("config", "set", "gateway.operator", "uid:0")
+	best := time.Duration(math.MaxInt64)
+	for range 3 { // a busy machine may need that long once
+		start := time.Now()
+		g := p.gateway()
+		best = min(best, time.Since(start))
+		g.signal(syscall.SIGTERM)
+		g.ends(stopWithin)
+		if best < lookEvery {
+			return
+		}
+	}
+	t.Errorf("the board was held after %s at best", best)
 }
