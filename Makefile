@@ -14,7 +14,7 @@ CLIENTS   ?= 100
 
 export CGO_ENABLED ?= 0
 
-.PHONY: help build test short race lint bench fuzz sim crash mcp agents sandboxes escapes interference systemd clients vectors demo check
+.PHONY: help build test short race lint bench fuzz sim crash mcp agents sandboxes escapes interference clients vectors demo check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,9 +82,6 @@ escapes: ## every attempt to break out of every sandbox, and each wall taken awa
 interference: ## one run misbehaves, another board's commands are measured; 2,000 stops
 	HERMES_TEST_INTERFERENCE=1 go test -count=1 -v -run='^TestInterference$$' ./cmd/hermes
 	HERMES_TEST_STOPS=2000 go test -count=1 -timeout=30m -v -run='TestConformance$$/tree/many' ./sandbox/bwrapbox ./sandbox/localbox
-
-systemd: ## gateway install and what follows, with a systemd of its own (wants root)
-	HERMES_TEST_SYSTEMD=1 go test -count=1 -v -run '^TestSystemd$$' ./cmd/hermes
 
 clients: ## CLIENTS (100) clients on this machine: memory and processor time of their gateways
 	HERMES_TEST_CLIENTS=$(CLIENTS) go test -count=1 -v -timeout 20m -run '^TestHundredClients$$' ./cmd/hermes

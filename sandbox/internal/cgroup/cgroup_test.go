@@ -336,7 +336,11 @@ func TestSupervisor(t *testing.T) {
 		if here := h.MarkOf(os.Getpid()); here != "" {
 			t.Errorf("this process: got group %q, want none", here)
 		}
-		session := makeGroup(t, inner, driver.Limits{Processes: 50})
+		var limits driver.Limits
+		if inner.Capabilities().Has(driver.LimitProcesses) {
+			limits.Processes = 50
+		}
+		session := makeGroup(t, inner, limits)
 		agent := startIn(t, session, "echo up; sleep 600; :")
 		if got := inner.MarkOf(agent.Process.Pid); got != session.mark {
 			t.Errorf("process of a session: got %q, want %q", got, session.mark)
