@@ -36,6 +36,13 @@ func (s *shown) committed(head events.Head, outcomes []*outcome) {
 	s.later = append(s.later, outcomes...)
 }
 
+// behind reports whether there is anything to fold.
+func (s *shown) behind() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.later) > 0
+}
+
 // fold brings the view up to head.
 func (s *shown) fold() {
 	s.mu.Lock()

@@ -133,7 +133,9 @@ func (w *writer) append(ctx context.Context, outcomes []*outcome) error {
 		tell(outcomes)
 	} else {
 		var folding sync.WaitGroup
-		folding.Go(w.o.fold) // the batch before, while the disk is busy
+		if w.o.behind() { // with the batch before: while the disk is busy
+			folding.Go(w.o.fold)
+		}
 		began := time.Now()
 		head, err := w.o.store.Log().Append(context.WithoutCancel(ctx), w.head.Seq, commits)
 		w.took = time.Since(began)
